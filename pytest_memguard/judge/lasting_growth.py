@@ -52,6 +52,10 @@ _Z_999: Final = 3.09
 """The same for once in 1,000 times."""
 LEAST_SHARE: Final = 0.5
 """Least ratio of the lowest rate of a round to the median if growth is uneven but sure."""
+_STEPS_BESIDE: Final = (1, 2)
+"""Numbers of rounds with a step beside even growth: no more doublings fit into late rounds."""
+STEP_FACTOR: Final = 2
+"""How many times as fast as in all other rounds a signal grows in a round with such a step."""
 FULL_SHARE: Final = 1 / 3
 """Share of all calls, up to the latest, in which a count must not grow to have stopped."""
 LATE_SHARE: Final = 0.9
@@ -84,6 +88,8 @@ def rate_of_leak(rounds: Sequence[Round], signal: Signal, least_calls: int) -> R
                 return growth.rate
             if _is_uneven_but_sure(rounds, growth) or _gets_faster(rounds, growth):
                 return _within(growth)
+        if any(_is_steady_beside(steps, rounds, signal) for steps in _STEPS_BESIDE):
+            return _within(growth)
     if calls_of(rounds) < UNEVEN_FROM_CALLS and least_calls >= LEAST_CALLS:
         return None
     return _rate_in_steps(rounds, signal)
@@ -111,6 +117,31 @@ def _is_uneven_but_sure(rounds: Sequence[Round], growth: GrowthEstimate) -> bool
         and growth.trend >= STEADY_SHARE
         and (_falling(rounds, signal) < _Z_95 or _keeps_most(rounds, signal))
     )
+
+
+def _is_steady_beside(steps: int, rounds: Sequence[Round], signal: Signal) -> bool:
+    """Return whether a signal grew evenly in all late rounds but the highest, which had steps.
+
+    A table that doubles beside what each call keeps makes the rate uneven, but no lower.
+
+    Args:
+        steps: the number of those rounds, each of which grew by far more than all others.
+        rounds: all rounds so far, without the warm-up.
+        signal: the signal.
+    """
+    whole = evened(rounds)
+    tail = latest(whole)
+    rates = [moved / n for n, moved in pairs_of(tail, signal)]
+    highest = sorted(range(len(rates)), key=rates.__getitem__, reverse=True)
+    if len(rates) <= steps or rates[highest[steps - 1]] < STEP_FACTOR * rates[highest[steps]]:
+        return False
+    kept = [one for number, one in enumerate(tail) if number not in highest[:steps]]
+    others = [*whole[: len(whole) - len(tail)], *kept]
+    late = latest(others)
+    if not is_enough(late, UNEVEN_FROM_CALLS):
+        return False
+    growth = growth_of(late, signal)
+    return _is_new_ground(others, growth) and _is_steady(others, growth)
 
 
 def _gets_faster(rounds: Sequence[Round], growth: GrowthEstimate) -> bool:

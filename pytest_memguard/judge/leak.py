@@ -26,12 +26,14 @@ rises and falls.
 Then even the slowest of these rounds grew by more than the floor per call, and the rate rises
 from the first round of all to the last (Kendall's tau, 0.1 %).
 
-**From 60 calls on, growth may be uneven**, in one of two ways:
+**From 60 calls on, growth may be uneven**, in one of three ways:
 
 - The round that grew least grew by more than the floor and by half of the median round; chance
   would show the growth once in 100 times; the rate in the later half is at least 80 % of that
   in the earlier half; and it does not seem to fall, or keeps 80 % over the latest half of all
   calls and does not fall there.
+- One or two rounds grew at twice the rate of any other round or more, as where a table doubles,
+  and without them all conditions above hold.
 - The signal grew in at least four steps (USS: eight) that one rate fits (`stepped_growth`).
 
 **A leak that has used up all that it may** is one if the signal grew in all of the late rounds,

@@ -56,6 +56,17 @@ STOPPED = "and 40 is the most there may be"
             id="many-calls-not-straight",
         ),
         pytest.param(series(*range(60, 20, -3), calls=30), [], id="fading"),
+        pytest.param(series(*[60] * 15, 900, calls=30), ["blocks"], id="a-step-at-the-end"),
+        pytest.param(
+            series(*[60] * 7, 900, *[60] * 8, calls=30), ["blocks"], id="a-step-in-between"
+        ),
+        pytest.param(
+            series(*[60] * 7, 900, *[60] * 7, 1800, calls=30), ["blocks"], id="two-steps"
+        ),
+        pytest.param(
+            series(*[60] * 7, 900, 60, 60, 900, *[60] * 4, 1800, calls=30), [], id="three-steps"
+        ),
+        pytest.param(series(*range(60, 20, -3), 900, calls=30), [], id="fading-before-a-step"),
         pytest.param(
             series(*range(100, 52, -4), calls=30),
             [],
