@@ -102,3 +102,10 @@ def test_growth_that_no_part_has() -> None:
     assert note.startswith(
         "144 of the 288 bytes per call by which the C heap grows are in none"
     )
+
+
+def test_files_that_no_object_owns() -> None:
+    """A part of their own has only those that the others do not have."""
+    causes = [cause(1, resource="open files", owned=1.0)]
+    parts = parts_of(causes, verdict(files=3), (), lambda: None, lambda: None)
+    assert sorted(part.verdict.rate_of("open files") for part in parts) == [1, 2]
