@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from pytest_memguard.probes import heap
+from pytest_memguard.probes.memray_module import chosen_allocators
 
 
 class Announcing:
@@ -23,5 +24,5 @@ def test_notice_about_greenlets(monkeypatch, capsys, loaded) -> None:
     monkeypatch.delitem(sys.modules, "greenlet", raising=False)
     if loaded:
         monkeypatch.setitem(sys.modules, "greenlet", object())
-    heap.enter(Announcing())
+    heap.enter(Announcing(), chosen_allocators())
     assert ("experimental" in capsys.readouterr().err) is not loaded
