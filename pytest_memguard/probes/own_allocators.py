@@ -118,7 +118,9 @@ class ChosenAllocators:
 
     def _put_back(self) -> None:
         for at, value in self._chosen.items():
-            self._variables[at].value = value
+            # memray has made the page writable if it has written there, and only then
+            if self._variables[at].value != value:
+                self._variables[at].value = value
 
 
 def _mappings() -> Iterator[Mapped]:
