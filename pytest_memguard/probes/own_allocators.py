@@ -94,33 +94,60 @@ class ChosenAllocators:
     """
 
     def __init__(self, allocators: OwnAllocators) -> None:
-        places = allocators.places()
-        self._variables = {at: ctypes.c_size_t.from_address(at) for at in places}
-        self._chosen = {at: self._variables[at].value for at, other in places.items() if other}
-        self._of_memray: dict[int, int] = {}
+        self._variables = [
+            _Variable(at, is_chosen=is_chosen) for at, is_chosen in allocators.places().items()
+        ]
 
     def has_started(self) -> None:
-        """Give variables their values back after memray has started."""
-        self._of_memray = {at: variable.value for at, variable in self._variables.items()}
-        self._put_back()
+        """Give variables their values back after memray has started.
+
+        Nothing may be kept here of what is allocated: the tracker would count it.
+        """
+        for variable in self._variables:
+            variable.has_started()
 
     def will_stop(self) -> None:
         """Note the values of variables that memray has not set, or that were set since."""
-        self._chosen = {
-            at: variable.value
-            for at, variable in self._variables.items()
-            if variable.value != self._of_memray.get(at)
-        }
+        for variable in self._variables:
+            variable.will_stop()
 
     def has_stopped(self) -> None:
         """Give variables their values back after memray has stopped."""
-        self._put_back()
+        for variable in self._variables:
+            variable.put_back()
 
-    def _put_back(self) -> None:
-        for at, value in self._chosen.items():
-            # memray has made the page writable if it has written there, and only then
-            if self._variables[at].value != value:
-                self._variables[at].value = value
+
+class _Variable:
+    """One of these variables.
+
+    Args:
+        at: its address.
+        is_chosen: whether the library has set it to another function.
+    """
+
+    __slots__ = ("_chosen", "_is_chosen", "_now", "_of_memray")
+
+    def __init__(self, at: int, *, is_chosen: bool) -> None:
+        self._now = ctypes.c_size_t.from_address(at)
+        self._chosen = ctypes.c_size_t(self._now.value)
+        self._of_memray = ctypes.c_size_t()
+        self._is_chosen = is_chosen
+
+    def has_started(self) -> None:
+        """Note what memray has put there, and put the library's choice back."""
+        self._of_memray.value = self._now.value
+        self.put_back()
+
+    def will_stop(self) -> None:
+        """Note whether there is something else than what memray has put there."""
+        self._chosen.value = self._now.value
+        self._is_chosen = self._now.value != self._of_memray.value
+
+    def put_back(self) -> None:
+        """Put the library's choice back, if it has made one."""
+        # memray has made the page writable if it has written there, and only then
+        if self._is_chosen and self._now.value != self._chosen.value:
+            self._now.value = self._chosen.value
 
 
 def _mappings() -> Iterator[Mapped]:
