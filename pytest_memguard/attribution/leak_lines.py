@@ -99,10 +99,10 @@ def leak_lines(
     """Return the lines whose surviving blocks follow the number of calls, the largest first.
 
     A line is the innermost one outside the standard library. If no line's blocks grow in
-    number, one with more than half of all bytes is named, unless it has less than half of what
-    stays. A line that left more blocks than stay has replaced others and is left out, unless it
-    is the only one. Lines of pytest are named if there are no others: pytest may have called a
-    C function.
+    number, one with more than half of all bytes is named, unless only the C heap grows and it
+    has less than a quarter of that. A line that left more blocks than stay has replaced others
+    and is left out, unless it is the only one. Lines of pytest are named if there are no
+    others: pytest may have called a C function.
 
     Args:
         surviving: the blocks that the calls left behind.
@@ -125,8 +125,7 @@ def leak_lines(
         steady = _without_replaced(steady, blocks * calls, heap * calls)
     if not steady:  # one block that grows in place
         others = {line: one for line, one in sums.items() if not is_pytest(line[0])}
-        most = max(whole, heap * calls)
-        steady = {line: one for line, one in others.items() if 2 * one.size > most}
+        steady = {line: one for line, one in others.items() if 2 * one.size > whole}
         steady = {line: one for line, one in steady.items() if one.count < least}
         if calls * (blocks or 0.0) < _SOME:  # the bytes of the C heap alone grow
             enough = _IN_PLACE * heap * calls
