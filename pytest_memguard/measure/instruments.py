@@ -6,8 +6,9 @@ import gc
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from math import inf
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
 
+from pytest_memguard.allocator.free_chunks import free_chunks
 from pytest_memguard.allocator.mmap_threshold import give_back_large_blocks
 from pytest_memguard.allocator.slack_estimator import SlackEstimator
 from pytest_memguard.allocator.trim import Trimmer, Untrimmed
@@ -27,7 +28,6 @@ from pytest_memguard.probes.peak_rss import PeakRss
 
 if TYPE_CHECKING:  # only phases with limits reserve free chunks
     from pytest_memguard.allocator.foreign_slack import ForeignSlack
-    from pytest_memguard.allocator.free_chunks import FreeChunks
     from pytest_memguard.allocator.other_allocators import OtherAllocators
 
 _SHARE_OF_TIME: Final = 200
@@ -117,7 +117,7 @@ class Instruments:
         self.base = 0
         if pins_allocator:
             self._pin_mmap_threshold()
-        self._free_chunks: FreeChunks | Literal[False] | None = None
+        self._free_chunks = free_chunks()
         self._chunks_due = 0.0
         self.collected = self.collection_due = self._often_due = 0.0
         self.urgent_factor = _URGENT_FACTOR
@@ -164,11 +164,7 @@ class Instruments:
         """
         if not always and Clock.cpu() < self._chunks_due:
             return
-        if self._free_chunks is None:
-            from pytest_memguard.allocator.free_chunks import free_chunks
-
-            self._free_chunks = free_chunks() or False
-        if self._free_chunks:
+        if self._free_chunks is not None:
             start = Clock.cpu()
             self._free_chunks.reserve()
             end = Clock.cpu()
@@ -177,7 +173,7 @@ class Instruments:
 
     def release_free_chunks(self) -> None:
         """Free what `reserve_free_chunks` has allocated."""
-        if self._free_chunks:
+        if self._free_chunks is not None:
             self._free_chunks.release()
 
     def take_slack(self) -> None:
