@@ -1,4 +1,4 @@
-"""Tests of which tests run once more together, and of what is said where that is not known."""
+"""Tests of which tests run once more together, and of the message where that is unknown."""
 
 from __future__ import annotations
 
