@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
 from operator import attrgetter
-from pathlib import PurePath
 from typing import Final
 
+from pytest_memguard.judge.relative_paths import relative_path
 from pytest_memguard.judge.slack_thresholds import NEGLIGIBLE_SLACK
 from pytest_memguard.model.baselines import (
     Baseline,
@@ -25,8 +24,6 @@ from pytest_memguard.model.results import Environment, Outcome, Run
 
 LINES: Final = 10
 """How many lines are stored for one test."""
-_INSTALLED: Final = re.compile(r"(?:site|dist)-packages|(?:python|pypy)\d\.\d+t?")
-"""Folders that distributions and the standard library are installed in."""
 _COUNT: Final = frozenset({"passed", "xpassed"})
 
 
@@ -188,30 +185,10 @@ def _lines(outcome: Outcome, metric: str, root: str) -> tuple[LineEntry, ...]:
         sites += stage.lines
     largest: dict[tuple[str, int, str], int] = {}
     for site in sites:
-        key = (_relative(site.file, root), site.line, site.function)
+        key = (relative_path(site.file, root), site.line, site.function)
         largest[key] = max(site.size, largest.get(key, 0))
     ranked = sorted(largest.items(), key=lambda item: (-item[1], item[0]))
     return tuple(
         LineEntry(file=file, line=line, function=function, size=size)
         for (file, line, function), size in ranked[:LINES]
     )
-
-
-def _relative(file: str, root: str) -> str:
-    """Return a path that is the same on other machines, if possible.
-
-    Args:
-        file: an absolute path, or one relative to the root.
-        root: folder that the path is made relative to. Paths of installed distributions and of
-            the standard library become relative to the folder that they are installed in.
-    """
-    path = PurePath(file)
-    if not path.is_absolute():
-        return file
-    inside = bool(root) and path.is_relative_to(root)
-    if inside:
-        path = path.relative_to(root)
-    installed = [i for i, part in enumerate(path.parts[:-1]) if _INSTALLED.fullmatch(part)]
-    if installed:
-        return PurePath(*path.parts[installed[-1] + 1 :]).as_posix()
-    return path.as_posix() if inside else file

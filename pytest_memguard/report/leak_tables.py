@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Final
 
+from pytest_memguard.escapes import one_line
 from pytest_memguard.model.leaks import BYTE_SIGNALS, LeakLine, Round, Signal, TypeGrowth
+from pytest_memguard.report.columns import WIDTH, shortened_name
 from pytest_memguard.report.table import plain_table
 from pytest_memguard.sizes import KIB, format_number, format_size
 
 _DIGITS: Final = 4
+_CLONE: Final = re.compile(r"( const)?( \[clone [^\]]*\])*$")
+"""What follows the parameters of a C++ function."""
+_PADDING: Final = "  "
+"""What a column has beside its header."""
 _CALLS_TO_ROUND: Final = 8
 """From so many calls on, one block more or less is no reason for a fraction."""
 
@@ -53,17 +60,49 @@ def _per_call(count: int, calls: int) -> str:
 
 def leak_line_table(lines: Sequence[LeakLine], calls: int) -> str:
     """Return the lines that leave something behind, with C functions and what is not memory."""
+    headers = ["Function", "Line", "Blocks per call", "Bytes per call"]
     rows = []
+    below: list[list[str]] = []
     for line in lines:
         place = f"{line.file}:{line.line}" if line.line else line.file
         rows.append(
             [line.function, place, _per_call(line.count, calls), f"{line.size / calls:,.0f}"]
         )
         # the compiler may have put a function into itself or into one of the same name
-        rows += [[f"  {name} (C)", "", "", ""] for name in dict.fromkeys(line.native)]
-        rows += [["  called from", line.caller, "", ""]] if line.caller else []
-        rows += [[f"  +{_left(name, n / calls)}", "", "", ""] for name, n in line.left]
-    return plain_table(["Function", "Line", "Blocks per call", "Bytes per call"], rows, left=2)
+        below.append([f"{_c_name(name)} (C)" for name in dict.fromkeys(line.native)])
+        below[-1] += [f"called from {line.caller}"] if line.caller else []
+        below[-1] += [f"+{_left(name, n / calls)}" for name, n in line.left]
+    head, ruler, *shown = plain_table(headers, _narrowed(headers, rows), left=2).splitlines()
+    found = [head, ruler]
+    for text, more in zip(shown, below, strict=True):
+        found.append(text)
+        found += [f"  {shortened_name(one_line(one), WIDTH - 2)}" for one in more]
+    return "\n".join(found)
+
+
+def _c_name(name: str) -> str:
+    """Return the name of a C function; that of C++ without its parameters if it is long."""
+    room = WIDTH - len("   (C)")
+    if len(name) <= room:
+        return name
+    whole = _CLONE.sub("", name)
+    end, depth = len(whole), 0
+    while end and (depth or end == len(whole)):
+        end -= 1
+        depth += {")": 1, "(": -1}.get(whole[end], 0)
+    return shortened_name(whole[:end] if whole.endswith(")") and end else whole, room)
+
+
+def _narrowed(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> list[list[str]]:
+    """Return the rows with their two names shortened, if the table would be too wide."""
+    columns = zip((f"{header}{_PADDING}" for header in headers), *rows, strict=True)
+    function, place, *numbers = (max(map(len, column)) for column in columns)
+    room = WIDTH - sum(numbers) - 2 * (len(headers) - 1)
+    function = max(min(function, room // 3), room - place)
+    return [
+        [shortened_name(row[0], function), shortened_name(row[1], room - function), *row[2:]]
+        for row in rows
+    ]
 
 
 def _left(name: str, per_call: float) -> str:
@@ -75,8 +114,14 @@ def _left(name: str, per_call: float) -> str:
 
 def type_table(types: Sequence[TypeGrowth], calls: int) -> str:
     """Return the types of which there are more objects."""
+    headers = ["Type", "Objects per call", "Bytes per call"]
+    room = WIDTH - sum(len(f"{header}{_PADDING}") + 2 for header in headers[1:])
     rows = [
-        [growth.type, _per_call(growth.count, calls), f"{growth.size / calls:,.0f}"]
+        [
+            shortened_name(growth.type, room),
+            _per_call(growth.count, calls),
+            f"{growth.size / calls:,.0f}",
+        ]
         for growth in types
     ]
-    return plain_table(["Type", "Objects per call", "Bytes per call"], rows)
+    return plain_table(headers, rows)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_memguard.checks.leak.filled import FilledContainers
 from pytest_memguard.judge.accepted_leaks import with_acceptance
+from pytest_memguard.judge.relative_paths import relative_path
 
 if TYPE_CHECKING:
     from pytest_memguard.model.leaks import KnownLeak, LeakReading, Signal
@@ -22,7 +23,7 @@ class LeakVerdicts:
 
     Args:
         settings: the settings of the run.
-        root: what paths are shown relative to, with a separator at its end.
+        root: what paths are shown relative to.
     """
 
     def __init__(self, settings: Settings, root: str) -> None:
@@ -89,17 +90,22 @@ class LeakVerdicts:
 
 
 def _relative(reading: LeakReading, root: str) -> LeakReading:
-    """A reading with paths relative to the root, as pytest shows them.
+    """A reading with paths relative to the root, or to where a distribution is installed.
 
     Args:
         reading: of one check.
-        root: the folder, with a separator at its end.
+        root: the folder.
     """
     more = tuple(_relative(part, root) for part in reading.more)
     diagnosis = reading.diagnosis
     if diagnosis is not None:
         lines = tuple(
-            replace(line, file=line.file.removeprefix(root)) for line in diagnosis.lines
+            replace(
+                line,
+                file=relative_path(line.file, root),
+                caller=relative_path(line.caller, root),
+            )
+            for line in diagnosis.lines
         )
         diagnosis = replace(diagnosis, lines=lines)
     return replace(reading, diagnosis=diagnosis, more=more)
