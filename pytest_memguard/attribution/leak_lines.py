@@ -348,6 +348,11 @@ def is_ours(stack: Stack) -> bool:
     return bool(stack) and is_our_file(stack[0][1])
 
 
+def is_of_tracker(stack: Stack) -> bool:
+    """Return whether the tracker's own code has allocated a block."""
+    return bool(stack) and stack[0][1].startswith(_TRACKER)
+
+
 def is_our_file(file: str) -> bool:
     """Return whether a file belongs to this package."""
     return file.startswith(_OURS)

@@ -12,6 +12,7 @@ from pytest_memguard.attribution import raw
 from pytest_memguard.attribution.division import Division
 from pytest_memguard.attribution.holders import is_below
 from pytest_memguard.attribution.holding import Holding
+from pytest_memguard.attribution.leak_lines import is_of_tracker
 from pytest_memguard.attribution.session_owners import Owners
 from pytest_memguard.attribution.threads import has_threads, is_of_thread
 from pytest_memguard.errors import Unmeasurable
@@ -237,17 +238,22 @@ def _cause(holding: Holding, calls: int) -> Cause:
 
 
 def _memory(holding: Holding, calls: int) -> dict[Signal, float]:
-    blocks = sum(piece.count for piece in holding.pieces if piece.of_python)
-    heap = sum(map(size_with_head, (piece for piece in holding.pieces if piece.in_c_heap)))
-    every = sum(map(size_with_head, holding.pieces))
-    if (
-        holding.growing_container is not None
-        and len(holding.pieces) == 1
-        and holding.gained > calls
-    ):
+    pieces = [piece for piece in holding.pieces if not _is_of_tracker(piece)]
+    blocks = sum(piece.count for piece in pieces if piece.of_python)
+    heap = sum(map(size_with_head, (piece for piece in pieces if piece.in_c_heap)))
+    every = sum(map(size_with_head, pieces))
+    if holding.growing_container is not None and len(pieces) == 1 and holding.gained > calls:
         # one block that grows in place, of which most was there before
         heap = every = min(holding.gained, every)
     return {"blocks": blocks / calls, "C heap": heap / calls, "USS": every / calls}
+
+
+def _is_of_tracker(piece: Piece) -> bool:
+    """Return whether a block exists only because allocations are tracked.
+
+    Each function that a thread is in has an object of its frame then.
+    """
+    return piece.of_instruments or is_of_tracker(piece.stack)
 
 
 def _resources(holding: Holding, calls: int) -> dict[Signal, float]:

@@ -6,6 +6,8 @@ import gc
 import sys
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
+from importlib.util import find_spec
 from io import BufferedWriter, FileIO, TextIOWrapper
 from threading import Thread
 from types import SimpleNamespace
@@ -16,10 +18,10 @@ from pytest_memguard.attribution.division import Division
 from pytest_memguard.attribution.holding import Holding
 from pytest_memguard.attribution.leftover import Heap, _holds
 from pytest_memguard.attribution.uppermost import from_above
-from pytest_memguard.probes.block_tracker import BlockTracker
+from pytest_memguard.probes.block_tracker import Block, BlockTracker
 from pytest_memguard.probes.heap import TrackerFolder
 from pytest_memguard.probes.process_memory import memory_reader
-from pytest_memguard.recording.causes import Cause, _resources, causes_of
+from pytest_memguard.recording.causes import Cause, _memory, _resources, causes_of
 from tests.support.fresh_process import alone
 from tests.unit.attribution.leaking import NAME, module
 
@@ -50,6 +52,21 @@ def test_threads_of_two_classes() -> None:
     found = _resources(holding, 1)
     assert found["Python threads"] == found["native threads"] == 2
     assert found["open files"] == 1
+
+
+def test_blocks_that_only_the_tracker_makes() -> None:
+    """An object of the frame that a thread waits in is there only while blocks are tracked."""
+    block = Block(
+        address=0,
+        size=56,
+        stack=(("wait", "app.py", 3),),
+        native=(),
+        of_python=True,
+    )
+    tracker = replace(block, stack=(("__set__", find_spec("memray").origin, 9), *block.stack))
+    pieces = (block, replace(block, of_instruments=True), tracker)
+    holding = Holding(path=None, pieces=pieces, types=(), objects=())
+    assert _memory(holding, 1) == {"blocks": 1.0, "C heap": 0.0, "USS": 64.0}
 
 
 RENEWED = """

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from pytest_memguard.attribution.holding import Holding
@@ -36,7 +38,11 @@ def cause(number: int, *sizes: int, resource: Signal | None = None, owned: float
 
 def verdict(**rates: float) -> Verdict:
     """Leaking, with so much of each signal per call."""
-    names: dict[str, Signal] = {"heap": "C heap", "files": "open files"}
+    names: dict[str, Signal] = {
+        "heap": "C heap",
+        "files": "open files",
+        "blocks": "blocks",
+    }
     return Verdict(
         state="leaking",
         calls=100,
@@ -109,3 +115,20 @@ def test_files_that_no_object_owns() -> None:
     causes = [cause(1, resource="open files", owned=1.0)]
     parts = parts_of(causes, verdict(files=3), (), lambda: None, lambda: None)
     assert sorted(part.verdict.rate_of("open files") for part in parts) == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("shares", "growth", "parts"),
+    [
+        pytest.param([3, 31], 32, [3, 29], id="more-was-seen"),
+        pytest.param([29, 3, 1], 35, [31, 3, 1], id="less-was-seen"),
+        pytest.param([6, 6], 9, [4.5, 4.5], id="far-more-was-seen"),
+    ],
+)
+def test_blocks_of_several_causes(shares, growth, parts) -> None:
+    """The largest cause has the rest, so that small ones keep a whole number of blocks."""
+    causes = [
+        replace(cause(number), per_call={"blocks": share})
+        for number, share in enumerate(shares)
+    ]
+    assert (parts, []) == amounts(causes, verdict(blocks=growth))
