@@ -23,7 +23,7 @@ _TYPE: Final = re.compile(r"[\w.]+")
 _TRACED: Final = "the test starts tracemalloc, so not all lines may be known"
 """Part of the fingerprint of a leak without lines; stored files have it."""
 _INNERMOST: Final = 3
-"""A line has so many C functions at most; beyond them may be the one that Python called."""
+"""A line has so many C functions at most; the last one is the one that Python called."""
 _UNEVEN: Final = 48
 _WIDE: Final = 16
 _OFTEN: Final = 0.5
@@ -95,7 +95,9 @@ def _subject(diagnosis: Diagnosis) -> str:
         own = _own_type(diagnosis) or (_place(line) if line is not None else "")
         return f"held by {holder}, {own}" if own else f"held by {holder}"
     if line is not None:
-        kept = _kept_type(diagnosis) or _size_class(line, diagnosis.calls)
+        kept = _kept_type(diagnosis)
+        if not kept and not (line.through_ffi and line.native):  # its sizes depend on the data
+            kept = _size_class(line, diagnosis.calls)
         return "; ".join(part for part in (*_functions(line), kept) if part)
     return _TRACED if diagnosis.traced else ""
 
@@ -104,10 +106,11 @@ def _functions(line: LeakLine) -> tuple[str, ...]:
     """Return the C functions that allocate, or file and function if there are none.
 
     The one that Python called is left out if it only leads to others: a slot and a method may
-    lead to the same ones. What ctypes calls is not at fault, but the code that calls it.
+    lead to the same ones. What ctypes calls is not at fault, but the code that calls it; which
+    functions inside of a library allocate depends on the data.
     """
     if line.through_ffi or not line.native:
-        return (_place(line), *line.native)
+        return (_place(line), *line.native[-1:])
     return line.native[: max(1, min(len(line.native), _INNERMOST) - 1)]
 
 

@@ -13,12 +13,14 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Final, Protocol
 
+from pytest_memguard.attribution.forwarders import is_forwarder
 from pytest_memguard.model.leaks import LeakLine
 from pytest_memguard.values import dataclass
 
 _MOST_STACKS: Final = 4096
 _SHARE: Final = 0.9
 _NATIVE: Final = 3
+"""The most C functions of a line."""
 _INSTALLED: Final = ("site-packages", "dist-packages")
 _INTERPRETER = re.compile(
     r"_?Py|_io_|<unknown>|(method|cfunction|function|object|type|slot|builtin|vgetargs|gc|list"
@@ -218,14 +220,16 @@ def _leak_line(line: Line, one: _Sum, blocks: Sequence[Blocks], least: float) ->
     groups = _steady_groups(blocks, least)
     main = max(groups, key=lambda native: (sum(b.size for b in groups[native]), native))
     several = [block for group in groups.values() for block in group]
+    largest = max(groups[main], key=lambda block: block.size).stack
     return LeakLine(
         file=file,
         line=number,
         function=function,
         count=one.count,
         size=one.size,
-        native=_in_common(main, groups)[:_NATIVE],
-        caller=caller_of(max(groups[main], key=lambda block: block.size).stack),
+        native=_ends(_in_common(main, groups)),
+        caller=caller_of(largest),
+        through=through_of(largest),
         of_python=one.of_python,
         small=one.small,
         tables=one.tables,
@@ -278,6 +282,11 @@ def _in_common(main: tuple[str, ...], groups: Iterable[tuple[str, ...]]) -> tupl
     return common
 
 
+def _ends(native: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the innermost C functions and the one that Python called, if that is not all."""
+    return native if len(native) <= _NATIVE else (*native[: _NATIVE - 1], native[-1])
+
+
 def _block_size(blocks: Sequence[Blocks]) -> int:
     """Return the size of most blocks, if all are about as large; otherwise 0.
 
@@ -302,15 +311,36 @@ def line_of(stack: Stack) -> Line:
 
     A C function has no frame of its own. If pytest called it for a line of a test, as
     `pytest.raises` does, that line is returned; if it called it by itself, the line of pytest.
+    So it is where a wrapper called it: its line is on the way of other calls as well.
     """
-    frames = _of_call(stack)
-    named = [frame for frame in frames if is_named(frame[1])]
-    for function, file, line in [f for f in named if not is_pytest(f[1])] or named:
-        return (file, line, function)
-    if frames:
-        function, file, line = frames[0]
+    named, frames = _named_frames(stack)
+    passing = _passing(named)
+    for function, file, line in (*named[passing:], *frames[:1]):
         return (file, line, function)
     return _NO_LINE
+
+
+def through_of(stack: Stack) -> str:
+    """Return the line that passed the call on, below the line to name; empty if none did."""
+    named, _ = _named_frames(stack)
+    return f"{named[0][1]}:{named[0][2]}" if _passing(named) else ""
+
+
+def _named_frames(
+    stack: Stack,
+) -> tuple[list[tuple[str, str, int]], list[tuple[str, str, int]]]:
+    """Return the frames that may be named, without pytest's if there are others, and all."""
+    frames = _of_call(stack)
+    named = [frame for frame in frames if is_named(frame[1])]
+    return [frame for frame in named if not is_pytest(frame[1])] or named, frames
+
+
+def _passing(named: Stack) -> int:
+    """Return how many of the innermost frames only pass a call on, unless all do."""
+    for number, (_, file, line) in enumerate(named):
+        if not is_forwarder(file, line):
+            return number
+    return 0
 
 
 @lru_cache(maxsize=_MOST_STACKS)

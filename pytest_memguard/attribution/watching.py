@@ -9,14 +9,18 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from inspect import CO_VARARGS
 from types import FrameType
 from typing import Any, Final, Protocol
 
-from pytest_memguard.attribution.leak_lines import Line, is_named, is_pytest, line_of
+from pytest_memguard.attribution.forwarders import forwarding_lines
+from pytest_memguard.attribution.leak_lines import Line, is_named, is_our_file, is_pytest
 from pytest_memguard.model.leaks import LeakLine, Signal
 
 _MOST_READINGS: Final = 50_000
 _SMALL_PART: Final = 0.25
+_GIVEN_BACK: Final = 0.5
+"""The least part of what one line gives back that another one has to have taken."""
 _FOLDERS: Final = ("/proc/self/fd", "/dev/fd")
 
 
@@ -87,6 +91,25 @@ class Fill:
         return +self._left
 
 
+class Level(Fill):
+    """A gauge of memory: what one line takes, another one may give back, as of a text.
+
+    Args:
+        name: what it measures.
+        length: returns the present number of bytes.
+    """
+
+    def left(self) -> Counter[Line]:
+        """Return by how much each line made it grow, without what another has given back."""
+        grown = +self._left
+        for back in sorted((-self._left).values(), reverse=True):
+            fits = [line for line, size in grown.items() if size >= _GIVEN_BACK * back]
+            if fits:
+                nearest = min(fits, key=lambda line: abs(grown[line] - back))
+                grown[nearest] -= back
+        return +grown
+
+
 def gauge_of(signal: Signal) -> Gauge | None:
     """Return a gauge of a resource, if the platform lists its things one by one."""
     read = {
@@ -153,6 +176,7 @@ class Watch:
         self._gauges = gauges
         self._line: Line | None = None
         self._followed: dict[str, bool] = {}
+        self._passing: dict[str, frozenset[int]] = {}
         self._readings = 0
 
     @property
@@ -190,34 +214,44 @@ class Watch:
             followed = self._followed[file] = is_named(file) and not is_pytest(file)
         if not followed:
             return None
-        self._go_on(_line(frame))
+        if frame.f_code.co_flags & CO_VARARGS and file not in self._passing:
+            self._go_on(self._line)
+            self._passing[file] = forwarding_lines(file)
+            self._go_on(None)  # nothing of that is the call's
+        self._go_on(self._line_in(frame))
         return self._on_line
 
     def _on_line(self, frame: FrameType, event: str, _arg: object) -> Any:
         if self.is_over:
             return None
         if event == "line":
-            self._go_on(_line(frame))
+            self._go_on(self._line_in(frame))
         elif event == "return":
-            self._go_on(_caller(frame.f_back))
+            self._go_on(self._caller(frame.f_back))
         return self._on_line
+
+    def _line_in(self, frame: FrameType) -> Line | None:
+        """Return the line that runs, or the one that called it if it only passes a call on."""
+        passes = self._passes_on(frame)
+        return (self._caller(frame.f_back) if passes else None) or _line(frame)
+
+    def _caller(self, frame: FrameType | None) -> Line | None:
+        """Return the line that continues after one has returned; ``None`` if it is pytest's."""
+        while frame is not None:
+            file = frame.f_code.co_filename
+            if is_our_file(file) or is_pytest(file):
+                return None
+            if is_named(file) and not self._passes_on(frame):
+                return _line(frame)
+            frame = frame.f_back
+        return None
+
+    def _passes_on(self, frame: FrameType) -> bool:
+        return frame.f_lineno in self._passing.get(frame.f_code.co_filename, ())
 
 
 def _line(frame: FrameType) -> Line:
     return (frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name)
-
-
-def _caller(frame: FrameType | None) -> Line | None:
-    """Return the line that continues after one has returned; ``None`` if it is pytest's."""
-    stack = []
-    while frame is not None:
-        function, file, line = frame.f_code.co_name, frame.f_code.co_filename, frame.f_lineno
-        stack.append((function, file, line))
-        if is_named(file):
-            break
-        frame = frame.f_back
-    named = line_of(stack)
-    return named if is_named(named[0]) and not is_pytest(named[0]) else None
 
 
 def with_watched(

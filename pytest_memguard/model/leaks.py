@@ -102,6 +102,8 @@ class LeakLine:
     caller: str = ""
     """File and line in the tested project that called it, if the line is in an installed
     package."""
+    through: str = ""
+    """File and line that only passed the call on, as a decorator does, if the innermost did."""
     left: tuple[tuple[str, int], ...] = ()
     """What else it left behind and how many, such as open files or items of the holder."""
     of_python: int = 0

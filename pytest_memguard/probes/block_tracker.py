@@ -20,11 +20,10 @@ from pytest_memguard.probes.memray_module import (
     leave,
 )
 from pytest_memguard.probes.ours import Ours
-from pytest_memguard.probes.surviving_blocks import is_of_instruments
+from pytest_memguard.probes.surviving_blocks import is_of_instruments, native_of
 from pytest_memguard.values import dataclass
 
 _FRAMES: Final = 40
-_NATIVE: Final = 12
 _MOST_RECORDS: Final = 3_000_000
 """The most allocations and deallocations that are read, at half a microsecond each."""
 _MOST_BLOCKS: Final = 200_000
@@ -222,8 +221,7 @@ def _block(
 ) -> Block:
     key = (record.stack_id, getattr(record, "native_stack_id", 0))
     if key not in stacks:
-        native = tuple(frame[0] for frame in record.native_stack_trace(max_stacks=_NATIVE))
-        stacks[key] = (tuple(record.stack_trace(max_stacks=_FRAMES)), native)
+        stacks[key] = (tuple(record.stack_trace(max_stacks=_FRAMES)), native_of(record))
     stack, native = stacks[key]
     return Block(
         address=record.address,

@@ -27,6 +27,10 @@ from pytest_memguard.values import dataclass
 
 _FRAMES: Final = 40
 _NATIVE: Final = 12
+"""So many C functions are read at first: most code needs no more."""
+_ALL_NATIVE: Final = 256
+"""So many are read where none of the first ones is the interpreter's."""
+_RUNS_PYTHON: Final = re.compile(r"_?PyEval_EvalFrame")
 _INSTRUMENT: Final = re.compile(
     r"call_trace$|trace_function_entry$|call_profile_func$|sys_profile_"
     r"|tracemalloc_add_trace$|traceback_new$"
@@ -173,7 +177,7 @@ def _read(file: TrackerFile) -> list[SurvivingBlocks]:
     found = []
     for record in reader.get_leaked_allocation_records(merge_threads=True):
         try:
-            native = tuple(f[0] for f in record.native_stack_trace(max_stacks=_NATIVE))
+            native = native_of(record)
         except NotImplementedError:
             native = ()
         stack = tuple(record.stack_trace(max_stacks=_FRAMES))
@@ -196,6 +200,21 @@ def _read(file: TrackerFile) -> list[SurvivingBlocks]:
         )
     reader.close()
     file.close()
+    return found
+
+
+def native_of(record: Any) -> tuple[str, ...]:
+    """Return the C functions of a memray record up to where Python called the outermost.
+
+    A parser may call itself many times before it allocates.
+
+    Args:
+        record: has ``native_stack_trace(max_stacks=...)``.
+    """
+    for most in (_NATIVE, _ALL_NATIVE):
+        found = tuple(frame[0] for frame in record.native_stack_trace(max_stacks=most))
+        if len(found) < most or any(map(_RUNS_PYTHON.match, found)):
+            return found
     return found
 
 

@@ -29,8 +29,8 @@ from pytest_memguard.attribution.origins import (
 )
 from pytest_memguard.attribution.values import is_value, length_of
 from pytest_memguard.attribution.watching import (
-    Fill,
     Gauge,
+    Level,
     Watch,
     gauge_of,
     with_left,
@@ -502,9 +502,8 @@ def _with_what_objects_hide(
     )
 
 
-def _size_of(verdict: Verdict) -> float:
-    sizes = {rate.signal: rate.per_call for rate in verdict.rates}
-    return sizes.get("blocks", 0.0)
+def _size_of(verdict: Verdict) -> tuple[float, float]:
+    return verdict.rate_of("blocks"), verdict.rate_of("C heap")
 
 
 def _is_left(rate: Rate, causes: Sequence[Cause]) -> bool:
@@ -534,7 +533,7 @@ def _gauge_of(signal: Signal) -> Gauge | None:
     if signal != "C heap":
         return gauge_of(signal)
     used = heap_used()
-    return None if used is None else Fill(signal, used)
+    return None if used is None else Level(signal, used)
 
 
 def _watched(verdict: Verdict, call: Callable[[], None], collect: Callable[[], None]) -> Part:

@@ -70,6 +70,7 @@ def leak_line_table(lines: Sequence[LeakLine], calls: int) -> str:
         )
         # the compiler may have put a function into itself or into one of the same name
         below.append([f"{_c_name(name)} (C)" for name in dict.fromkeys(line.native)])
+        below[-1] += [f"through {line.through}"] if line.through else []
         below[-1] += [f"called from {line.caller}"] if line.caller else []
         below[-1] += [f"+{_left(name, n / calls)}" for name, n in line.left]
     head, ruler, *shown = plain_table(headers, _narrowed(headers, rows), left=2).splitlines()
@@ -98,7 +99,7 @@ def _narrowed(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> list[lis
     columns = zip((f"{header}{_PADDING}" for header in headers), *rows, strict=True)
     function, place, *numbers = (max(map(len, column)) for column in columns)
     room = WIDTH - sum(numbers) - 2 * (len(headers) - 1)
-    function = max(min(function, room // 3), room - place)
+    function = max(min(function, room // 2), room - place)
     return [
         [shortened_name(row[0], function), shortened_name(row[1], room - function), *row[2:]]
         for row in rows

@@ -85,9 +85,10 @@ def _who(diagnosis: Diagnosis | None) -> str:
         line = diagnosis.lines[0]
         place = f"{line.file}:{line.line}" if line.line else ""
         done = "allocated" if line.count else "left"
+        through = f", through {line.through}" if line.through else ""
         if not line.function:  # there is no source
-            return f"; {done} at {place}"
-        return f"; {done} by {', '.join(filter(None, (line.function, place)))}"
+            return f"; {done} at {place}{through}"
+        return f"; {done} by {', '.join(filter(None, (line.function, place)))}{through}"
     return ""
 
 

@@ -104,6 +104,7 @@ def _relative(reading: LeakReading, root: str) -> LeakReading:
                 line,
                 file=relative_path(line.file, root),
                 caller=relative_path(line.caller, root),
+                through=relative_path(line.through, root),
             )
             for line in diagnosis.lines
         )

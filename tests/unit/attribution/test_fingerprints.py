@@ -93,6 +93,20 @@ def lost(*types: str, lines: tuple[LeakLine, ...] = (LINE,)) -> Diagnosis:
             id="callers-of-a-c-function",
         ),
         pytest.param(
+            lost(lines=(replace(LINE, native=("io_parse", "io_open"), through_ffi=True),)),
+            lost(
+                lines=(
+                    replace(
+                        LINE,
+                        native=("io_name", "io_add", "io_open"),
+                        size=9000,
+                        through_ffi=True,
+                    ),
+                )
+            ),
+            id="what-a-library-allocates-that-ctypes-called",
+        ),
+        pytest.param(
             lost("dict", lines=(replace(LINE, size=1000),)),
             lost("dict", lines=(replace(LINE, size=99_000),)),
             id="size-of-a-known-type",

@@ -342,6 +342,26 @@ def test_who_came_to_an_installed_package(stack, caller) -> None:
     assert line.caller == caller
 
 
+def test_wrappers(tmp_path) -> None:
+    """A line that passes a call on is named only if nothing else is there to name."""
+    file = str(tmp_path / "calls.py")
+    Path(file).write_text("def call(f, *a):\n    return f(*a)\n", encoding="utf-8")
+    wrapper = ("call", file, 2)
+    stack = (wrapper, wrapper, ("put", "app.py", 9), ("test", "test_app.py", 3))
+    (line,) = leak_lines([Block(stack, 16, 160)], 16, 1)
+    assert (line.file, line.line, line.function) == ("app.py", 9, "put")
+    assert line.through == f"{file}:2"
+    (line,) = leak_lines([Block((wrapper, ("run", PYTEST, 3)), 16, 160)], 16, 1)
+    assert (line.file, line.line, line.through) == (file, 2, "")
+
+
+def test_the_c_function_that_python_called() -> None:
+    """It stands after the innermost ones, however many are in between."""
+    native = ("a_4", "a_3", "a_2", "a_1", "_PyEval_EvalFrameDefault", "b_1")
+    (line,) = leak_lines([Block((("put", "app.py", 9),), 16, 160, native)], 16, 1)
+    assert line.native == ("a_4", "a_3", "a_1")
+
+
 @pytest.mark.parametrize(
     ("native", "own"),
     [

@@ -14,7 +14,14 @@ from tempfile import TemporaryFile
 import pytest
 
 from pytest_memguard.attribution import watching
-from pytest_memguard.attribution.watching import Fill, Marks, Watch, gauge_of, with_watched
+from pytest_memguard.attribution.watching import (
+    Fill,
+    Level,
+    Marks,
+    Watch,
+    gauge_of,
+    with_watched,
+)
 from pytest_memguard.model.leaks import LeakLine
 from tests.support.fresh_process import alone
 
@@ -43,6 +50,33 @@ def test_who_adds() -> None:
         kept.pop()
 
     assert watched(Fill("kept", lambda: len(kept)), call) == {1: CALLS, 2: 3 * CALLS}
+
+
+def test_what_another_line_gives_back() -> None:
+    """What one line takes and another one gives back has not grown, as far as sizes tell."""
+    size = [0]
+
+    def call() -> None:
+        size[0] += 5000
+        size[0] += 300
+        size[0] -= 4990
+
+    assert watched(Level("C heap", lambda: size[0]), call) == {1: 30, 2: 900}
+
+
+def test_who_calls_a_wrapper() -> None:
+    """Growth in what a wrapper calls is attributed to the line that called the wrapper."""
+    kept: list[int] = []
+
+    def wrapper(function: Callable[..., None], *args: int) -> None:
+        return function(*args)
+
+    def call() -> None:
+        unused = 1
+        wrapper(kept.append, 1)
+        wrapper(wrapper, kept.append, unused)
+
+    assert watched(Fill("kept", lambda: len(kept)), call) == {2: CALLS, 3: CALLS}
 
 
 def test_who_calls_the_standard_library() -> None:
