@@ -49,7 +49,8 @@ _SEVERAL_TABLES: Final = 4
 """So many tables that have moved are no chance, if they have grown by most of all bytes."""
 _ALLOCATORS = re.compile(r"malloc|calloc|realloc|mmap|memray|operator new|aligned_alloc|posix")
 
-Stack = Sequence[tuple[str, str, int]]
+Frame = tuple[str, str, int]
+Stack = Sequence[Frame]
 Line = tuple[str, int, str]
 
 _NO_LINE: Final[Line] = ("<no Python frame>", 0, "native code")
@@ -352,9 +353,20 @@ def line_of_shared(stack: Stack) -> Line:
     return line_of(stack)
 
 
+@lru_cache(maxsize=_MOST_STACKS)
+def innermost(stack: tuple[Frame, ...]) -> tuple[Frame, ...]:
+    """Return the innermost frame that does not only pass a call on, as a stack; or none.
+
+    The stacks are kept until `forget_stacks`.
+    """
+    passing = _passing(stack)
+    return stack[passing : passing + 1]
+
+
 def forget_stacks() -> None:
-    """Let go of all stacks that `line_of_shared` was asked about."""
+    """Let go of all stacks that `line_of_shared` and `innermost` were asked about."""
     line_of_shared.cache_clear()
+    innermost.cache_clear()
 
 
 def with_function(

@@ -15,6 +15,7 @@ from pytest_memguard.attribution.entries import chains_from_above
 from pytest_memguard.attribution.exit_functions import may_be_registered
 from pytest_memguard.attribution.leak_lines import (
     c_functions,
+    innermost,
     is_ours,
     is_pytest,
     line_of_shared,
@@ -45,6 +46,8 @@ _FOUND: Final = 0.75
 
 _HELD: Final = 0.5
 """Least share of the blocks of a leak that a holder must have for them to be no leak."""
+_MOST: Final = 0.5
+"""A line's blocks belong to a group that has more than this share of them."""
 _SEVERAL: Final = 4
 """The least number of objects that may be renewed one by one."""
 _HAVE_OBJECTS: Final = 0.5
@@ -126,9 +129,12 @@ def leftover(
     _return_strays(by_place, marker, pieces)
     _join_reused(by_place, pieces)
     found: dict[str, Heap] = {}
+    every = sum((_lines_of(heap.held, pieces) for heap in by_place.values()), Counter())
     for place, heap in by_place.items():
-        lines = Counter(pieces[index].stack[:1] for index in heap.held if pieces[index].stack)
-        if max(heap.tops, *lines.values(), 0) < least or not lines:
+        lines = _lines_of(heap.held, pieces)
+        # old pointers may have put a few of its blocks into other groups
+        mostly = (every[line] for line, count in lines.items() if count > _MOST * every[line])
+        if max(heap.tops, *lines.values(), *mostly, 0) < least or not lines:
             continue
         heap.held -= _strays(heap, lines, marker, pieces)
         _find_holder(heap, new_objects, marker, search, least)
@@ -138,6 +144,13 @@ def leftover(
         known = found.setdefault(name, heap)
         known.held |= heap.held
     return list(found.values())
+
+
+def _lines_of(
+    held: Iterable[int], pieces: Sequence[Piece]
+) -> Counter[tuple[tuple[str, str, int], ...]]:
+    """Return how many of some blocks are from each line."""
+    return Counter(innermost(pieces[index].stack) for index in held if pieces[index].stack)
 
 
 def _is_ours(index: int, marker: BlockMarker, pieces: Sequence[Piece]) -> bool:
@@ -163,10 +176,10 @@ def _return_strays(
     for heap in by_place.values():
         counts = Counter(line for part in heap.parts for line in _lines_or_none(part, pieces))
         few = _LEAST_SHARE_OF_PARTS * heap.tops
-        strays = sorted(i for i in heap.held if counts[pieces[i].stack[:1]] < few)
+        strays = sorted(i for i in heap.held if counts[innermost(pieces[i].stack)] < few)
         for index in strays:
             home = by_place.get(_place_of(index, {index}, marker, pieces, {}), heap)
-            more = home.tops > counts[pieces[index].stack[:1]]
+            more = home.tops > counts[innermost(pieces[index].stack)]
             if home is not heap and more and not marker.objects([index]):
                 heap.held.remove(index)
                 home.held.add(index)
@@ -179,7 +192,7 @@ def _lines_or_none(
     blocks: Iterable[int], pieces: Sequence[Piece]
 ) -> set[tuple[tuple[str, str, int], ...]]:
     """Return the lines of some blocks; none if one block has no line."""
-    return {pieces[index].stack[:1] for index in blocks}
+    return {innermost(pieces[index].stack) for index in blocks}
 
 
 def _join_reused(by_place: dict[tuple[str, ...], Heap], pieces: Sequence[Piece]) -> None:
@@ -212,7 +225,7 @@ def _join_reused(by_place: dict[tuple[str, ...], Heap], pieces: Sequence[Piece])
 def _lines(
     blocks: Iterable[int], pieces: Sequence[Piece]
 ) -> set[tuple[tuple[str, str, int], ...]]:
-    return {pieces[index].stack[:1] for index in blocks if pieces[index].stack}
+    return {innermost(pieces[index].stack) for index in blocks if pieces[index].stack}
 
 
 def with_main_line(
@@ -294,7 +307,7 @@ def _strays(
         index
         for index in heap.held
         if pieces[index].in_c_heap
-        and lines[pieces[index].stack[:1]] < few
+        and lines[innermost(pieces[index].stack)] < few
         and not marker.is_object(index)
     }
     return found - marker.tables(marker.objects(heap.held)) if found else found
@@ -374,9 +387,9 @@ def _place_of(
     if own:
         file, line, function = line_of_shared(own)
         return (file, str(line), function, *(kinds or c_functions(pieces[top].native)))
-    lines = {pieces[index].stack[:1] for index in held if pieces[index].stack}
+    lines = {innermost(pieces[index].stack) for index in held if pieces[index].stack}
     for place, heap in known.items():
-        others = {pieces[index].stack[:1] for index in heap.held if pieces[index].stack}
+        others = {innermost(pieces[index].stack) for index in heap.held if pieces[index].stack}
         if place[_KINDS_FROM:] == kinds and (lines & others or not lines):
             return place
     return ("", "", "", *kinds)

@@ -232,12 +232,18 @@ def _cause(holding: Holding, calls: int) -> Cause:
         pieces=holding.pieces,
         holding=holding,
         calls=calls,
-        per_call={**_memory(holding, calls), **_resources(holding, calls)},
+        per_call={**memory_of(holding, calls), **_resources(holding, calls)},
         is_population=holding.is_population,
     )
 
 
-def _memory(holding: Holding, calls: int) -> dict[Signal, float]:
+def memory_of(holding: Holding, calls: int) -> dict[Signal, float]:
+    """Return how much of each signal of memory a holder keeps per call.
+
+    Args:
+        holding: the holder, with the blocks of all calls.
+        calls: the number of calls.
+    """
     pieces = [piece for piece in holding.pieces if not _is_of_tracker(piece)]
     blocks = sum(piece.count for piece in pieces if piece.of_python)
     heap = sum(map(size_with_head, (piece for piece in pieces if piece.in_c_heap)))

@@ -48,6 +48,7 @@ from pytest_memguard.model.leaks import (
 from pytest_memguard.probes.function_names import Functions
 from pytest_memguard.probes.signal_readers import heap_used
 from pytest_memguard.probes.surviving_blocks import frames
+from pytest_memguard.recording.c_memory_parts import RARELY, with_c_memory_divided
 from pytest_memguard.recording.diagnosis import GrowingContainer, growing_threads, named
 from pytest_memguard.recording.populations import combined, without_populations
 from pytest_memguard.recording.shares import name_of, part_of, shares_of
@@ -64,9 +65,6 @@ _TOO_MUCH: Final = 1.3
 """How many times as much as is left to explain blocks without a holder may be."""
 _UNSURE: Final = 0.25
 """Share of the growth that always remains to be explained: holders may be mistaken."""
-_RARELY: Final = 0.5
-"""Native memory that has at most so many blocks per call is not left by what each call
-leaves."""
 _MAIN: Final = 0.3
 """Least share of the blocks of a lost object that are from the line that makes it."""
 _CONTENTS: Final = 0.25
@@ -117,7 +115,9 @@ def parts_of(
     Raises:
         CallFailed: if a call failed.
     """
-    causes = without_populations(_with_lost(_as_counted(causes, verdict)))
+    causes = without_populations(
+        _with_lost(with_c_memory_divided(_as_counted(causes, verdict)))
+    )
     causes = _within(causes, verdict) or causes
     causes = _with_memory_of_threads(causes, verdict)
     shares = shares_of(causes, verdict)
@@ -269,8 +269,7 @@ def _with_lost(causes: Sequence[Cause]) -> list[Cause]:
 def _are_one(one: Cause, other: Cause) -> bool:
     """Return whether two causes are one: lost objects, or an object and C memory beside it.
 
-    What C code keeps for one call may come from several lines, and more so if it reuses memory
-    of its own. If nothing is known to hold it, only how often it is left tells two leaks apart.
+    C memory of two functions that most calls leave is two, if it was divided.
     """
     held = [cause for cause in (one, other) if cause.path is not None]
     if len(held) > 1:
@@ -279,7 +278,7 @@ def _are_one(one: Cause, other: Cause) -> bool:
     only_c = [cause for cause in (one, other) if not cause.per_call["blocks"]]
     if not held and len(only_c) > 1:
         rare, often = sorted(len(cause.pieces) / cause.calls for cause in only_c)
-        return rare > _RARELY or often < STEADY
+        return rare <= RARELY and often < STEADY
     if not held and of_c and len(only_c) != 1:
         return False
     if held and _has_as_many(held[0], other if held[0] is one else one):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -49,6 +50,25 @@ def lost_twice():
     CLEAR(1, 200)
 
 
+class Function:
+    def __init__(self, function):
+        self._function = function
+
+    def __call__(self, *args):
+        return self._function(*args)
+
+
+PASSED = Function(TAKE)
+
+
+def parsed():
+    PASSED(200)
+
+
+def linked():
+    PASSED(3000)
+
+
 def lost():
     assert CONNECTION.total_changes == 0
     TAKE(300)
@@ -82,13 +102,26 @@ def test_memory_that_is_lost(leaks) -> None:
 
 
 def test_memory_that_two_functions_lose(leaks) -> None:
-    """It is one leak with both lines, as nothing tells apart who keeps it."""
+    """It is one leak with both lines of a function, as nothing tells apart who keeps it."""
     (leak,) = _found(leaks, "lost_twice()")
     assert leak["blame"]["path"] is None
     lines = leak["blame"]["lines"]
     assert [line["function"] for line in lines] == ["lost_twice"] * 2
     assert lines[0]["line"] + 1 == lines[1]["line"]
     assert leak["blame"]["bytes_per_call"] == pytest.approx(920, rel=0.1)
+
+
+def test_memory_that_two_functions_lose_through_a_third(leaks) -> None:
+    """Each is a leak by itself, and the function that only passes calls on is none of them."""
+    linked, parsed = _found(leaks, "parsed(), linked()")
+    for leak, function, size in ((linked, "linked", 3000), (parsed, "parsed", 200)):
+        (line,) = leak["blame"]["lines"]
+        assert line["function"] == function
+        number = 1 + SOURCE[: SOURCE.index("return self._function")].count("\n")
+        assert Path(line["through"]).name == f"test_it.py:{number}"
+        (rate,) = (r for r in leak["verdict"]["rates"] if r["signal"] == "C heap")
+        assert rate["per_call"] == pytest.approx(size, rel=0.1)
+    assert linked["blame"]["fingerprint"] != parsed["blame"]["fingerprint"]
 
 
 def test_memory_of_a_malloc_that_no_tracker_sees(leaks) -> None:

@@ -21,7 +21,7 @@ from pytest_memguard.attribution.uppermost import from_above
 from pytest_memguard.probes.block_tracker import Block, BlockTracker
 from pytest_memguard.probes.heap import TrackerFolder
 from pytest_memguard.probes.process_memory import memory_reader
-from pytest_memguard.recording.causes import Cause, _memory, _resources, causes_of
+from pytest_memguard.recording.causes import Cause, _resources, causes_of, memory_of
 from tests.support.fresh_process import alone
 from tests.unit.attribution.leaking import NAME, module
 
@@ -66,7 +66,7 @@ def test_blocks_that_only_the_tracker_makes() -> None:
     tracker = replace(block, stack=(("__set__", find_spec("memray").origin, 9), *block.stack))
     pieces = (block, replace(block, of_instruments=True), tracker)
     holding = Holding(path=None, pieces=pieces, types=(), objects=())
-    assert _memory(holding, 1) == {"blocks": 1.0, "C heap": 0.0, "USS": 64.0}
+    assert memory_of(holding, 1) == {"blocks": 1.0, "C heap": 0.0, "USS": 64.0}
 
 
 RENEWED = """

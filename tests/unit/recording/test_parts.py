@@ -120,6 +120,40 @@ def test_c_memory_that_nothing_holds(objects, calls, parts) -> None:
     assert [rates for _, rates in divided] == parts
 
 
+def _native(parsed: int, linked: int) -> Cause:
+    """C memory that two functions have taken, and so many blocks of each."""
+    blocks = [_block(OWN, 120, of_python=False)] * parsed
+    blocks += [_block(OTHER, 56, of_python=False)] * linked
+    return _lost(*blocks, heap=(128 * parsed + 64 * linked) / CALLS)
+
+
+@pytest.mark.parametrize(
+    ("causes", "parts"),
+    [
+        pytest.param(
+            [_native(32, 0), _native(0, 16)],
+            [("lose", {"C heap": 256.0}), ("load", {"C heap": 64.0})],
+            id="each-call",
+        ),
+        pytest.param(
+            [_native(30, 1), _native(2, 15)],
+            [("lose", {"C heap": 256.0}), ("load", {"C heap": 64.0})],
+            id="some-led-to-by-the-other",
+        ),
+        pytest.param(
+            [_native(24, 0), _native(0, 32)], [("lose", {"C heap": 320.0})], id="unevenly"
+        ),
+        pytest.param(
+            [_native(32, 16), _native(0, 16)], [("lose", {"C heap": 384.0})], id="as-one"
+        ),
+    ],
+)
+def test_c_memory_of_two_functions(causes, parts) -> None:
+    """It is a leak of each if every call leaves as much of both, whatever leads to it."""
+    heap = sum(cause.per_call["C heap"] for cause in causes)
+    assert _divided(causes, _verdict(heap=heap)) == parts
+
+
 def test_more_than_grows_is_none_of_it() -> None:
     """A cause that keeps more than there is does not explain what grows."""
     parts = _divided([_lost(*[_block(OWN)] * 64)], _verdict(heap=500.0))
