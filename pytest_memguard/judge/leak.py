@@ -67,12 +67,17 @@ from pytest_memguard.judge.rounds import (
     last,
     latest,
     levels_of,
+    pairs_of,
     signals_of,
 )
 from pytest_memguard.judge.slopes import NOT_FALLING, GrowthEstimate, growth_of
 from pytest_memguard.judge.stepped_growth import is_pausing, steps_of
 from pytest_memguard.model.leaks import Rate, Round, Verdict, amount_of
 
+_SAME: Final = 0.05
+"""Share by which growth per call may differ between rounds that grow by the same."""
+_MOSTLY: Final = 2 / 3
+"""Least share of such rounds."""
 EVEN_SHARE: Final = 0.7
 """Least ratio of the lowest rate of a round to the highest for growth to be even."""
 CONFIRMED_SHARE: Final = 0.7
@@ -209,7 +214,9 @@ def untraced(verdict: Verdict) -> Verdict:
     glibc's thread cache (tcache) holds up to seven freed blocks of each size and counts them as
     used. Code that needs blocks of many sizes fills it over hundreds of calls. Then no
     allocation stays, and only the C heap grows, by a different amount in each round: such
-    growth is undecided, not leaking.
+    growth is undecided, not leaking. Where most rounds grow by the same, the others show what
+    grows in steps beside it, such as a table: no tracker sees what a library allocates that has
+    asked the dynamic linker for `malloc`.
 
     Args:
         verdict: leaking.
@@ -217,7 +224,7 @@ def untraced(verdict: Verdict) -> Verdict:
     if any(rate.signal != "C heap" for rate in verdict.rates):
         return verdict
     growth = growth_of(latest(verdict.rounds), "C heap")
-    if growth.lowest >= EVEN_SHARE * growth.highest:
+    if growth.lowest >= EVEN_SHARE * growth.highest or _is_mostly_even(verdict):
         return verdict
     return replace(
         verdict,
@@ -225,6 +232,14 @@ def untraced(verdict: Verdict) -> Verdict:
         reason=f"{_moved(growth)}, but no "
         "allocation was found that stays: the allocator's thread cache may keep freed blocks",
     )
+
+
+def _is_mostly_even(verdict: Verdict) -> bool:
+    """Return whether the C heap grows by the same in each call of most rounds."""
+    pairs = pairs_of(latest(verdict.rounds), "C heap")
+    rates = [moved / calls for calls, moved in pairs]
+    same = sum(rate <= (1 + _SAME) * min(rates) for rate in rates)
+    return min(rates) > 0 and same >= _MOSTLY * len(rates)
 
 
 def next_size(done: int) -> int:

@@ -438,6 +438,16 @@ def test_confirmed_by_the_first_signal() -> None:
         pytest.param([{"C heap": 69}, {"C heap": 100}] * 6, "undecided", id="less-than-that"),
         pytest.param([{"C heap": 32}] * 12, "leaking", id="even"),
         pytest.param([{"C heap": 32}, {"C heap": 60}] * 6, "undecided", id="uneven"),
+        pytest.param(
+            [{"C heap": 144}, {"C heap": 147}, {"C heap": 144}, {"C heap": 600}] * 3,
+            "leaking",
+            id="steps",
+        ),
+        pytest.param(
+            [{"C heap": 144}, {"C heap": 160}, {"C heap": 144}, {"C heap": 600}] * 3,
+            "undecided",
+            id="steps-beside-uneven-growth",
+        ),
         pytest.param([{"C heap": 32, "blocks": 1}] * 6, "leaking", id="blocks"),
     ],
 )
