@@ -136,7 +136,7 @@ def leftover(
         mostly = (every[line] for line, count in lines.items() if count > _MOST * every[line])
         if max(heap.tops, *lines.values(), *mostly, 0) < least or not lines:
             continue
-        heap.held -= _strays(heap, lines, marker, pieces)
+        heap.held -= _strays(heap, lines, marker, pieces, least)
         _find_holder(heap, new_objects, marker, search, least)
         if heap.replaces:
             continue
@@ -290,7 +290,11 @@ def _without_ours(piece: Piece) -> Piece:
 
 
 def _strays(
-    heap: Heap, lines: Counter[Any], marker: BlockMarker, pieces: Sequence[Piece]
+    heap: Heap,
+    lines: Counter[Any],
+    marker: BlockMarker,
+    pieces: Sequence[Piece],
+    least: int,
 ) -> set[int]:
     """Return single large blocks to which only old pointers lead.
 
@@ -301,8 +305,9 @@ def _strays(
         lines: the number of its blocks from each line.
         marker: knows which blocks are objects.
         pieces: all blocks.
+        least: the number of blocks of a line that each call leaves.
     """
-    few = _STRAY * max(lines.values())
+    few = min(least, _STRAY * max(lines.values()))
     found = {
         index
         for index in heap.held

@@ -214,7 +214,20 @@ def test_strays(tables) -> None:
     marker = SimpleNamespace(
         is_object=lambda _: False, objects=lambda _: (), tables=lambda _: tables
     )
-    assert _strays(heap, lines, marker, pieces) == {16} - tables
+    assert _strays(heap, lines, marker, pieces, CALLS) == {16} - tables
+
+
+def test_a_large_block_of_each_call_is_no_stray() -> None:
+    """However many small ones there are beside it, from another line."""
+    pieces = [_block(OWN, 40, of_python=False)] * 65 * CALLS
+    pieces += [_block(OTHER, 18_000, of_python=False)] * CALLS
+    heap = Heap()
+    heap.held = set(range(len(pieces)))
+    lines = Counter(piece.stack[:1] for piece in pieces)
+    marker = SimpleNamespace(
+        is_object=lambda _: False, objects=lambda _: (), tables=lambda _: set()
+    )
+    assert _strays(heap, lines, marker, pieces, CALLS) == set()
 
 
 def _named(cause: Cause, holder: str) -> Cause:
