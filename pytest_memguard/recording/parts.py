@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from statistics import median
 from typing import TYPE_CHECKING, Final
 
 from pytest_memguard.attribution import raw
@@ -36,8 +37,9 @@ from pytest_memguard.attribution.watching import (
     with_left,
     with_watched,
 )
-from pytest_memguard.judge.rounds import FLOORS
+from pytest_memguard.judge.rounds import FLOORS, latest, pairs_of
 from pytest_memguard.model.leaks import (
+    BYTE_SIGNALS,
     MEMORY_SIGNALS,
     Diagnosis,
     LeakLine,
@@ -140,6 +142,11 @@ def parts_of(
     known = [cause for cause in (*causes, *excluded) if cause.pieces]
     unknown = []
     for rate in left:
+        if any(part.verdict.rate_of(rate.signal) for part in found) and _is_in_steps(
+            rate, verdict
+        ):
+            unknown.append(rate)
+            continue
         part = _watched(replace(verdict, rates=(rate,)), call, collect)
         if rate.signal not in MEMORY_SIGNALS or (not found and not excluded):
             _add(found, part)
@@ -159,6 +166,20 @@ def _rest(rate: Rate, parts: Sequence[Part]) -> Rate:
     return part_of(
         rate, rate.per_call - sum(part.verdict.rate_of(rate.signal) for part in parts)
     )
+
+
+def _is_in_steps(rest: Rate, verdict: Verdict) -> bool:
+    """Return whether only some rounds show what is left: a table that grows from time to time.
+
+    Args:
+        rest: what the parts leave of the growth of a signal.
+        verdict: leaking, with its rounds.
+    """
+    if rest.signal not in BYTE_SIGNALS or not verdict.rounds:
+        return False
+    pairs = pairs_of(latest(verdict.rounds), rest.signal)
+    known = verdict.rate_of(rest.signal) - rest.per_call
+    return known >= _EXPLAINED * median(moved / calls for calls, moved in pairs)
 
 
 def _unknown(rates: Sequence[Rate], verdict: Verdict) -> list[str]:

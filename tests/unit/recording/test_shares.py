@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 
 from pytest_memguard.attribution.holding import Holding
-from pytest_memguard.model.leaks import Rate, RetentionPath, Signal, Verdict
+from pytest_memguard.model.leaks import Rate, RetentionPath, Round, Signal, Verdict
 from pytest_memguard.probes.block_tracker import Block
+from pytest_memguard.recording import parts as parts_module
 from pytest_memguard.recording.causes import Cause
 from pytest_memguard.recording.parts import parts_of
 from pytest_memguard.recording.shares import shares_of
@@ -108,6 +109,19 @@ def test_growth_that_no_part_has() -> None:
     assert note.startswith(
         "144 of the 288 bytes per call by which the C heap grows are in none"
     )
+
+
+def test_growth_in_some_rounds(monkeypatch) -> None:
+    """A table that doubled in some rounds is no leak beside what grows in all of them."""
+    monkeypatch.setattr(parts_module, "_watched", None)  # nothing is looked for
+    rounds = [
+        Round(calls=100, growth=(("C heap", 100 * moved),))
+        for moved in (144, 145, 720, 144) * 3
+    ]
+    leak = replace(verdict(heap=288), rounds=tuple(rounds))
+    parts = parts_of([cause(1, *EACH_112), cause(2, *EACH_32)], leak, (), int, int)
+    assert [part.verdict.rate_of("C heap") for part in parts] == [112, 32]
+    assert "144 of the 288 bytes" in parts[0].diagnosis.notes[0]
 
 
 def test_files_that_no_object_owns() -> None:
