@@ -113,9 +113,21 @@ def leak_text(reading: LeakReading, explained: Mapping[str, str] | None = None) 
 
 
 def _headline(reading: LeakReading) -> str:
-    """Return all leaks of a test in one line."""
+    """Return all leaks of a test in one line, with what tells apart those of one line."""
+    who = [_who(part.diagnosis) for part in reading.parts]
     sentences = [leak_sentence(part) for part in reading.parts]
-    return one_line(f"{len(sentences)} leaks: {'; '.join(sentences)} (leaking)")
+    for number, part in enumerate(reading.parts):
+        if who.count(who[number]) > 1 and part.diagnosis is not None:
+            sentences[number] = one_line(f"{sentences[number]}{_beside(part.diagnosis)}")
+    return f"{len(sentences)} leaks: {'; '.join(sentences)} (leaking)"
+
+
+def _beside(diagnosis: Diagnosis) -> str:
+    """Return what else a leak is known by: C function, type and fingerprint."""
+    native = [name for line in diagnosis.lines[:1] for name in line.native[:1]]
+    types = [growth.type for growth in diagnosis.types[:1]]
+    known = [*native, *types, *filter(None, [diagnosis.fingerprint])]
+    return f" ({', '.join(known)})" if known else ""
 
 
 def _rounds(reading: LeakReading, parts: Sequence[LeakReading]) -> list[str]:

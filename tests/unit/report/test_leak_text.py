@@ -255,6 +255,19 @@ def test_several_leaks() -> None:
     assert text.count("Fingerprint") == 2
 
 
+def test_several_leaks_of_one_line() -> None:
+    """What tells them apart stands in the headline."""
+    first = replace(BLAME, path=None, lines=(LINE,))
+    second = replace(first, lines=(replace(LINE, native=()),), types=(), fingerprint="fedcba")
+    one, other = (leaking(rate("blocks", 3), diagnosis=each) for each in (first, second))
+    headline = leak_text(replace(one, more=(other,))).partition("\n")[0]
+    assert (
+        "; allocated by put, app/cache.py:17 (parse, app.cache.Request, 0123456789ab); k"
+        in (headline)
+    )
+    assert headline.endswith("; allocated by put, app/cache.py:17 (fedcba) (leaking)")
+
+
 def test_what_a_plugin_keeps_is_reported_once() -> None:
     """The section has a line for each owner, with the most of any test."""
     kept = [
