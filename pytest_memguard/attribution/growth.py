@@ -305,9 +305,13 @@ class _SecondState:
             value = grown_value(values, self._least)
             if value is not None:
                 path, self._growing_container, self._gained = value
-        if path is None and types and not self.notes:
+        if types and not self.notes and (path is None or path.owner):
             lost = lost_words(self._new_objects, self._least)
-            self.notes.append(f"{_C_CODE_ALONE}{lost}" if lost else self._no_holder)
+            if lost:  # the frames of the test runner lead to what it keeps
+                path, self._growing_container, self._gained = None, None, 0
+                self.notes.append(f"{_C_CODE_ALONE}{lost}")
+            elif path is None:
+                self.notes.append(self._no_holder)
         return GrowthFound(
             types=types,
             path=path,

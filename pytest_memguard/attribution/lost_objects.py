@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from collections import Counter
 from collections.abc import Sequence
 from types import FrameType
 from typing import Any, Final
@@ -32,13 +33,17 @@ def lost_words(new_objects: NewObjects, least: int) -> str:
     """
     if len(new_objects.objects) > _MOST_OBJECTS:
         return ""
-    steady = [
-        one for one in new_objects.objects if raw.type_name(type(one)) in new_objects.counts
-    ]
+    new = new_objects.objects
+    names = [raw.type_name(type(one)) for one in new]
+    wanted = {
+        id(one) for one, name in zip(new, names, strict=True) if name in new_objects.counts
+    }
+    # of a type of which old objects are gone, it is not certain that there are more
+    often = {name for name, count in Counter(names).items() if count >= least}
+    several_new = [one for one, name in zip(new, names, strict=True) if name in often]
     kinds: dict[str, list[Any]] = {}
-    for held in _with_more_references(steady):
+    for held in _with_more_references(several_new):
         kinds.setdefault(_words(held), []).append(held)
-    wanted = set(map(id, steady))
     several = sorted(kinds.items(), key=lambda item: (-len(item[1]), item[0]))
     lost: list[Any] = []
     named: list[str] = []
