@@ -82,12 +82,15 @@ class Origins:
         """Stop recording."""
         tracemalloc.stop()
 
-    def of(self, containers: Sequence[object]) -> list[list[Origin]]:
+    def of(
+        self, containers: Sequence[object], waiting: Iterable[int] = ()
+    ) -> list[list[Origin]]:
         """Return for each container where its new contents were made.
 
         Args:
             containers: each gets contents that none before it has. The first that is no object
                 of which the contents are known gets whatever no other has.
+            waiting: ids of the frames of a thread that waits for this.
         """
         objects = gc.get_objects()
         new = {id(held) for held in objects}
@@ -95,8 +98,9 @@ class Origins:
         known = [None if is_value(one) else one for one in containers]
         found = [self._made([*raw.tables(one), one], new, seen) for one in known]
         if None in known:
-            own = stack_frames() | {id(new), id(seen), id(objects), id(found), id(self)}
-            others = [one for one in objects if id(one) not in seen | own]
+            own = {id(new), id(seen), id(objects), id(found), id(self)}
+            own |= seen.union(waiting, stack_frames())
+            others = [one for one in objects if id(one) not in own]
             mine = self._made([others], new, seen)
             found[known.index(None)] = self._rest(mine, list(chain.from_iterable(found)))
         return found

@@ -210,7 +210,7 @@ def _snapshot(
         raise TracingStopped
     if sys.getallocatedblocks() - blocks > _MOST_BLOCKS:
         return None
-    return _on_short_stack(partial(_snapshot_now, tables))
+    return on_short_stack(partial(_snapshot_now, tables))
 
 
 def _snapshot_now(tables: TracedTables | None) -> _Snapshot:
@@ -219,12 +219,15 @@ def _snapshot_now(tables: TracedTables | None) -> _Snapshot:
     return _Snapshot(traces=traces, moves=moves, tables=grown)
 
 
-def _on_short_stack(function: Callable[[], Result]) -> Result:
+def on_short_stack(function: Callable[[], Result]) -> Result:
     """Return the result of a function, called in a thread of its own if one can be started.
 
     tracemalloc walks the whole stack for each new block. That of a test under pytest is so deep
     that what a function allocates takes six times as long there. No garbage is collected
     meanwhile: finalizers of the test's objects may belong to this thread.
+
+    Args:
+        function: has no arguments.
     """
     results: list[Result] = []
     errors: list[Exception] = []

@@ -28,6 +28,7 @@ from pytest_memguard.attribution.origins import (
     without_moved,
     without_replaced,
 )
+from pytest_memguard.attribution.retention import stack_frames
 from pytest_memguard.attribution.values import is_value, length_of
 from pytest_memguard.attribution.watching import (
     Gauge,
@@ -48,6 +49,7 @@ from pytest_memguard.model.leaks import (
     Verdict,
 )
 from pytest_memguard.probes.function_names import Functions
+from pytest_memguard.probes.python_blocks import on_short_stack
 from pytest_memguard.probes.signal_readers import heap_used
 from pytest_memguard.probes.surviving_blocks import frames
 from pytest_memguard.recording.c_memory_parts import RARELY, with_c_memory_divided
@@ -414,7 +416,7 @@ def origins_of(
     origins = Origins(frames)
     try:
         before, after = (
-            _made_by(call, times, collect, partial(origins.of, containers))
+            _made_by(call, times, collect, origins, containers)
             for times in (max(1, causes[0].calls // _BEFORE), causes[0].calls)
         )
     finally:
@@ -434,12 +436,13 @@ def _made_by(
     call: Callable[[], None],
     times: int,
     collect: Callable[[], None],
-    origins: Callable[[], list[list[Origin]]],
+    origins: Origins,
+    containers: Sequence[object],
 ) -> list[list[Origin]]:
     for _ in range(times):
         call()
     collect()
-    return origins()
+    return on_short_stack(partial(origins.of, containers, stack_frames()))
 
 
 def _part(cause: Cause, verdict: Verdict, made: Sequence[Origin]) -> Part:
