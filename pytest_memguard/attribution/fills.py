@@ -32,8 +32,12 @@ _OURS: Final = "pytest_memguard."
 _CONTAINERS: Final = frozenset(map(id, (dict, tuple)))
 _SIZED: Final = _CONTAINERS | frozenset(map(id, (str, bytes, int)))
 """Ids of types of which only C code knows the size of an object."""
-_SMALL: Final = frozenset(map(id, (float, complex, bool, type(None), type, CodeType)))
-"""Ids of types whose objects that are not tracked are small, and hold nothing that is large."""
+_TEXT: Final = id(str)
+_LONG: Final = _LEAST_BYTES // 8
+"""Letters of the shortest text that may be large; a letter takes four bytes at most."""
+_SMALL: Final = frozenset((_TEXT, *map(id, (float, complex, bool, type(None), type, CodeType))))
+"""Ids of types whose objects that are not tracked are small, and hold nothing that is large;
+and of texts, of which only the long ones matter."""
 
 
 def large_values() -> set[int]:
@@ -208,8 +212,11 @@ class _LargeValues:
     def _untracked(self, holders: list[Any]) -> tuple[list[Any], list[Any]]:
         """Return what is large, and the dicts and tuples, of what objects refer to."""
         values = list(filterfalse(gc.is_tracked, raw.referents(*holders)))
-        is_large = map(operator.not_, map(_SMALL.__contains__, map(id, map(type, values))))
-        values = list(compress(values, is_large))
+        kinds = list(map(id, map(type, values)))
+        texts = list(compress(values, map(_TEXT.__eq__, kinds)))
+        long = compress(texts, map(_LONG.__le__, map(len, texts)))  # most are names
+        is_large = map(operator.not_, map(_SMALL.__contains__, kinds))
+        values = [*long, *compress(values, is_large)]
         found = dict(zip(map(id, values), values, strict=True))  # each of them once
         values = list(found.values())
         types = list(map(id, map(type, values)))
