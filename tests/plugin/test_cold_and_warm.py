@@ -325,6 +325,16 @@ def test_what_tests_fill_beside_a_peak(run, pytester):
     result.stdout.fnmatch_lines(["compared with *: 1 fills what another test had filled"])
 
 
+def test_little_that_tests_fill(run, pytester):
+    """Tests that leave less than a regression needs in all are not run once more."""
+    pytester.makepyfile(parts=PARTS.format(many=20))
+    run(FILLERS, "--mem-save").stdout.no_fnmatch_line("measured again *")
+    environment = environment_of(pytester)
+    assert environment["measured_together"] is True
+    assert "filled" not in environment
+    run(FILLERS, "--mem-compare", "-k", "all").assert_outcomes(passed=1, deselected=4)
+
+
 def test_what_was_not_measured_together(run, pytester):
     """Where tests that fill were left out, one that fills all of it alone is undecided."""
     pytester.makepyfile(parts=PARTS.format(many=150))

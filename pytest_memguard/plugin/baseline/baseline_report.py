@@ -75,7 +75,8 @@ class BaselineReport:
         size = format_size(NOTABLE)
         line = (
             f"memguard: tests above {size} are run twice more for the baseline, in a fresh "
-            "process, and those that leave memory behind once more, together (--mem-confirm)"
+            "process, and those that leave as much behind in all once more, together "
+            "(--mem-confirm)"
         )
         return [line]
 

@@ -92,7 +92,10 @@ class SharedFills:
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
         """Run these tests again after the last test."""
         result = yield
-        if not self._grown:  # as in what only distributes tests
+        workers = getattr(session.config, "workerinput", {}).get("workercount", 1)
+        in_all = self._left + sum(grown.size for grown in self._grown)
+        # nothing has grown in what only distributes tests; little is no regression of any test
+        if not self._grown or in_all <= NOTABLE / workers:
             return result
         is_long = False
         places = {item.nodeid: place for place, item in enumerate(session.items)}

@@ -38,13 +38,14 @@ def outcome(name, growth, seconds=0.1, result="passed") -> Outcome:
     return Outcome(nodeid=name, result=result, phases=(call,))
 
 
-def run(process, *outcomes, filled=0) -> SharedFills:
+def run(process, *outcomes, filled=0, workers=0) -> SharedFills:
     """What is known after a run of these tests, which were collected in this order."""
     shared = SharedFills(process)
     for one in outcomes:
         shared.note(one, filled, is_stored=one.result == "passed")
     items = [SimpleNamespace(nodeid=one.nodeid) for one in outcomes]
-    loop = shared.pytest_runtestloop(SimpleNamespace(items=items))
+    config = SimpleNamespace(**({"workerinput": {"workercount": workers}} if workers else {}))
+    loop = shared.pytest_runtestloop(SimpleNamespace(items=items, config=config))
     next(loop)
     with pytest.raises(StopIteration):
         next(loop)
@@ -70,8 +71,26 @@ def test_in_the_order_of_the_run():
 def test_what_a_fresh_process_has_shown():
     """A test whose fill was hidden by slack in the run is among them."""
     process = Process()
-    run(process, outcome("a", 0), filled=MIB)
+    run(process, outcome("a", 0), filled=3 * MIB)
     assert process.asked == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "workers", "asked"),
+    [
+        pytest.param([1, 0.9], 0, [], id="little"),
+        pytest.param([1, 1.1], 0, ["0", "1"], id="more"),
+        pytest.param([1.5, *[0.05] * 11], 0, ["0"], id="much-of-which-most-is-little"),
+        pytest.param([0.5, 0.4], 2, [], id="little-in-each-worker"),
+        pytest.param([1, 0.9], 2, ["0", "1"], id="more-in-all-workers"),
+    ],
+)
+def test_what_matters(sizes, workers, asked):
+    """None is run once more if they have left 2 MiB at most in all workers together."""
+    process = Process()
+    outcomes = [outcome(str(n), size) for n, size in enumerate(sizes)]
+    assert run(process, *outcomes, workers=workers).gaps == []
+    assert process.asked == asked
 
 
 @pytest.mark.parametrize(
