@@ -245,11 +245,10 @@ class Measurement:
         """Bound the slack before a phase, if it may stay where it is; whether it does."""
         instruments, requirements = self._instruments, self._requirements
         estimator = instruments.slack_estimator
-        if estimator is None or not (
-            requirements.simple and requirements.can_be_measured_again
-        ):
+        if estimator is None or not requirements.may_leave_slack:
             return False
-        stays = instruments.screen.most(requirements.resident["call"])
+        limit = min(requirements.resident["call"], requirements.call_no_finding_below)
+        stays = instruments.screen.most(int(limit))
         if stays:
             phase.slack = estimator.bound(phase.base, thresholds.ignore, stays, fill=False)
         return phase.slack <= stays > 0
@@ -343,7 +342,10 @@ class Measurement:
         instruments.release_free_chunks()
         if self._mark.lost:
             return False
-        if rise + here.slack + here.hidden > requirements.no_finding_below.get(here.name, inf):
+        most = requirements.no_finding_below.get(here.name, inf)
+        if rise + here.slack + here.hidden > most:
+            if rise <= most and instruments.screen.is_open:
+                instruments.screen.note_doubt()
             return False
         if here.name == "setup":
             self._weigh_setup()

@@ -62,6 +62,8 @@ class Requirements:
         detailed: whether the high-water mark, phase by phase, is not enough.
         is_plain: whether each phase gets a bound, and there is nothing else about the test.
         simple: whether a limit on the peak RSS of the call is all there is.
+        may_leave_slack: whether limits on that peak alone matter, which slack may hide from as
+            long as a fresh process can answer in doubt.
         most_slack: bytes of slack up to which such a call needs no tracker.
         most_screened: as many where a fresh process can answer in doubt.
         setup_no_finding_below: the highest peak of setup that needs no second measurement.
@@ -90,6 +92,7 @@ class Requirements:
         "is_plain",
         "limits",
         "main_limit",
+        "may_leave_slack",
         "metered",
         "metered_whole",
         "metrics",
@@ -220,6 +223,13 @@ class Requirements:
             and self.thresholds.keys() == {"call"}
             and self.main_limit is not None
         )
+        self.may_leave_slack = (
+            not (self.detailed or self.growth)
+            and self.thresholds.keys() == {"call"}
+            and self.can_be_measured_again
+            and "call" in self.resident
+            and not any(map(_fills_on_record, self.limits))  # what it fills is no doubt
+        )
         self.is_plain = self.bounds and not (self.detailed or self.record or self.growth)
         call = self.thresholds.get("call")
         self.most_slack = call.use_tracker if call is not None else inf
@@ -265,6 +275,11 @@ def _includes_resident(limit: Budget) -> bool:
 
 def _counts_foreign(limit: Budget) -> bool:
     return _includes_resident(limit) or metric_named(limit.metric).is_traced
+
+
+def _fills_on_record(limit: Budget) -> bool:
+    """Whether the first call of the test is known to take more than later ones."""
+    return limit.baseline_value is not None and limit.baseline_value.cold > 0
 
 
 def _thresholds(limit: Budget) -> SlackThresholds:

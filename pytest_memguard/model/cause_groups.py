@@ -87,7 +87,9 @@ class _Group:
 
     def value(self) -> CauseGroup:
         """Return what is known of it."""
-        growths = (self.failing or self.undecided).values()
+        measured = (self.failing or self.undecided).values()
+        # a line alone may have told that a test belongs here, whose peak slack hides
+        growths = [growth for growth in measured if growth > 0] or [0]
         return CauseGroup(
             first=self.first,
             tests=tuple(sorted(self.failing)),

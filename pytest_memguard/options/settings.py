@@ -88,10 +88,15 @@ class Settings:
     @property
     def measures_all(self) -> bool:
         """Whether the numbers of all tests are kept, not only of those with findings."""
+        return self.reads_peaks or self.has_baseline
+
+    @property
+    def reads_peaks(self) -> bool:
+        """Whether a report or a stored file has the peaks of all tests."""
         reports = (
             self.mem or self.growth or self.json or self.markdown or self.history or self.output
         )
-        return bool(reports) or self.has_baseline
+        return bool(reports) or self.stores
 
     @property
     def compares(self) -> bool:

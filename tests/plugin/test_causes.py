@@ -198,3 +198,27 @@ def test_undecided_strict(run):
     result.assert_outcomes(passed=1, failed=1)
     result.stdout.fnmatch_lines(["*was not checked: *(not-measured)"])
     run(tests, "--mem-strict", "--mem-budget-mode=warn").assert_outcomes(passed=2)
+
+
+def test_many_tests_of_one_cause(run, pytester):
+    """Once ten tests have shown what grew, others that grew as much are not measured again."""
+    pytester.makepyfile(rows="def rows():\n    return bytearray(1 << 20)\n")
+    tests = """
+        import pytest
+        import rows
+
+        @pytest.mark.parametrize("number", range(25))
+        def test_rows(number):
+            assert rows.rows()
+    """
+    run(tests, "--mem-save").assert_outcomes(passed=25)
+    pytester.makepyfile(rows="def rows():\n    return bytearray(6 << 20)\n")
+    result = run(tests, "--mem-compare")
+    result.assert_outcomes(failed=25)
+    result.stdout.fnmatch_lines(
+        [
+            "compared with *: 25 regressions of 1 cause",
+            "cause: rows.py:2 (rows) grew: 25 tests, by *",
+            "measured again in a fresh process: 1[01] times, *",
+        ]
+    )

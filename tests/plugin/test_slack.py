@@ -516,3 +516,32 @@ def test_instruments_are_no_part_of_a_whole_test(run):
         """
     )
     result.assert_outcomes(passed=4, errors=1)
+
+
+def test_a_comparison_lets_slack_stay(run, pytester):
+    """Tests that use again what others have freed are as before, and the process stays small."""
+    suite = """
+        import pytest
+
+        KEPT = []
+
+        @pytest.mark.parametrize("number", range(40))
+        def test_it(number):
+            freed = [str(i) for i in range(60_000)]
+            del freed
+            used = [str(i) for i in range(6_000)]
+            KEPT.append(used[5_990:])
+
+        def test_last():
+            line = [line for line in open("/proc/self/status") if line.startswith("VmRSS")]
+            with open("resident", "a") as file:
+                file.write(line[0].split()[1] + "\\n")
+    """
+    run(suite, "--mem-save").assert_outcomes(passed=41)
+    (pytester.path / "resident").unlink()
+    result = run(suite, "--mem-compare")
+    result.stdout.fnmatch_lines(["compared with *: 41 as before"])
+    result.stdout.no_fnmatch_line("measured again*")
+    run(suite).assert_outcomes(passed=41)
+    compared, plain = map(int, (pytester.path / "resident").read_text().split())
+    assert compared - plain < 16 << 10  # in KiB

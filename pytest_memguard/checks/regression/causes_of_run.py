@@ -22,8 +22,11 @@ from pytest_memguard.model.results import Outcome
 
 _MOST_TRACED: Final = 40
 """How many regressions of a process are traced at once, at most."""
-_MOST_OPEN_TRACED: Final = 120
+_MOST_OPEN_TRACED: Final = 20
 """How many undecided tests are, which a line that has grown may decide."""
+_SURE_MEMBERS: Final = 10
+"""Tests that a fresh process has found to be larger for one reason, after which others that are
+as much larger are not measured again."""
 _TRACED: Final = "The lines are those of a first call, under memray in a fresh process."
 _TRACED_AGAIN: Final = "The lines are those of a second call, under memray in a fresh process."
 
@@ -51,6 +54,26 @@ class CausesOfRun:
         self._root = f"{root}/"
         self._groups = CauseGroups()
         self._traced: Counter[str] = Counter()
+
+    def explain(self, finding: Finding, change: Change | None, so_far: Outcome) -> bool:
+        """Whether other tests explain a regression so well that it needs no measuring again.
+
+        A change in code that a whole suite calls makes hundreds of tests larger by the same
+        amount. Measuring each of them again would take longer than the suite.
+
+        Args:
+            finding: on a limit that the baseline sets, as the run has measured it.
+            change: what it is about.
+            so_far: what was measured of the test so far.
+        """
+        stored = finding.budget.baseline_value
+        cause = _cause_of(finding, change, "")
+        if finding.rule != "regression" or stored is None or stored.cold or cause is None:
+            return False
+        if self._tracer is not None:
+            cause = replace(cause, fixtures=self._tracer.fixtures(so_far.nodeid))
+        group = self._groups.find(so_far.nodeid, cause)
+        return group is not None and bool(group.line) and len(group.tests) >= _SURE_MEMBERS
 
     def placed(
         self,

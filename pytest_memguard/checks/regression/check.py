@@ -174,10 +174,11 @@ class RegressionCheck(TestCheck):
         if finding.rule == "regression" and change is not None and change.kind == "undecided":
             finding = replace(finding, rule="undecided")
         confirmed: Finding | None = finding
-        if self._confirm is not None and seconds is not None and _can_be_confirmed(finding):
+        asks = self._confirm is not None and _can_be_confirmed(finding)
+        asks = asks and not self._causes.explain(finding, change, so_far)
+        if asks and self._confirm is not None and seconds is not None:
             confirmed = self._confirm.ask(finding, so_far, seconds, self._known_fills())
-        was_asked = self._confirm is not None and _can_be_confirmed(finding)
-        if confirmed is None or seconds is None or (was_asked and confirmed.cause is None):
+        if confirmed is None or seconds is None or (asks and confirmed.cause is None):
             return confirmed
         stage = self._grown_stage(confirmed, so_far)
         return self._causes.placed(confirmed, change, stage, so_far, seconds)

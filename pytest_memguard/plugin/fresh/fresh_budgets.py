@@ -71,19 +71,19 @@ class FreshBudgets:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._process: FreshProcess | None = None
+        self._in_doubt: FreshProcess | None = None
         self._share: TrackerShare | None = None
-        self._reads_peaks = settings.measures_all
+        self._reads_peaks = settings.reads_peaks
         self._breach_share = TimeShare(settings.confirm_share, 0.0, apart=True)
         self._breaches = 0
         self._latest: tuple[str, Budget] | None = None
         self._not_confirmed: tuple[str, Budget, int] | None = None
         self.tests: list[MeasuredAgain] = []
-        self.screen = Screen(lambda: self.is_ready() and not self._reads_peaks)
+        self.screen = Screen(lambda: _can_answer(self._in_doubt) and not self._reads_peaks)
 
     def is_ready(self) -> bool:
         """Whether there is such a process, and time for it to measure a test."""
-        process = self._process
-        return process is not None and process.is_ready and process.has_time
+        return _can_answer(self._process)
 
     def begin(
         self,
@@ -102,8 +102,14 @@ class FreshBudgets:
         """
         self._share = share
         self._reads_peaks |= properties_are_read(config.pluginmanager)
-        if self._settings.confirm and can_fork() and any(map(_is_tight, _own_budgets(plans))):
+        if not self._settings.confirm or not can_fork():
+            return
+        limits = [limit for plan in plans for limit in plan.requirements.limits]
+        tight = [limit for limit in limits if _is_tight(limit)]
+        if any(limit.baseline_value is None for limit in tight):
             self._process = process_for(config)
+        if tight:  # suspects of a comparison are measured there as well
+            self._in_doubt = self._process or process_for(config)
 
     def settle(
         self, finding: Finding, so_far: Outcome, seconds: float | None
@@ -149,7 +155,6 @@ class FreshBudgets:
         """A finding as it is after the fresh process has measured the test, if it may."""
         from pytest_memguard.judge.fresh_budget import after_fresh
 
-        self.screen.note_doubt()
         refusal = process.refusal(so_far.nodeid)
         if refusal:
             return after_fresh(finding, None, refusal)
@@ -227,11 +232,6 @@ def _is_tight(budget: Budget) -> bool:
     return budget.limit <= LARGEST_TIGHT and can_be_measured_again(budget)
 
 
-def _own_budgets(plans: Iterable[TestPlan]) -> Iterable[Budget]:
-    """Every limit that the user has set, of several plans."""
-    return (
-        limit
-        for plan in plans
-        for limit in plan.requirements.limits
-        if limit.baseline_value is None
-    )
+def _can_answer(process: FreshProcess | None) -> bool:
+    """Whether there is a fresh process, and time for it to measure a test."""
+    return process is not None and process.is_ready and process.has_time
