@@ -8,6 +8,7 @@ of other allocators and mappings shows in resident pages alone.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -21,7 +22,7 @@ from pytest_memguard.judge.rounds import (
 )
 from pytest_memguard.judge.slopes import NOT_FALLING, growth_of
 from pytest_memguard.model.leak_sizes import SMALL_BLOCK
-from pytest_memguard.model.leaks import Diagnosis, LeakLine, Rate, TypeGrowth, Verdict
+from pytest_memguard.model.leaks import Diagnosis, LeakLine, Rate, Signal, TypeGrowth, Verdict
 from pytest_memguard.sizes import format_sizes
 
 LINES: Final = 10
@@ -68,7 +69,7 @@ def scaled_to_all_calls(
         scales = scales_of(verdict, diagnosis, rates, pages)
         rest = scales.small_bytes + scales.large_bytes
     lines = tuple(_scaled(line, scales, diagnosis.calls) for line in diagnosis.lines)
-    known: float | None = rest or None
+    known: float | None = max(rest, _of_objects(rates, diagnosis)) or None
     if unsized and rest < SMALL_BLOCK * rates["blocks"].per_call:
         known = None  # small blocks are not in the C heap
     if pages is not None and pages.per_call >= PAGES_FACTOR * rest:
@@ -90,6 +91,22 @@ def scaled_to_all_calls(
         types=types,
         per_call=known,
         notes=(*diagnosis.notes, *rises),
+    )
+
+
+def _of_objects(rates: Mapping[Signal, Rate], diagnosis: Diagnosis) -> float:
+    """Return the bytes per call of small objects that become more, if no other memory grows.
+
+    They are a part of what stays. The interpreter keeps tables of dicts for reuse, which no
+    tracker sees a second time, and has others counted as large as the blocks that were seen.
+    """
+    calls = max(1, diagnosis.calls)
+    objects = sum(growth.count for growth in diagnosis.types)
+    size = sum(growth.size for growth in diagnosis.types)
+    if set(rates) != {"blocks"} or objects > rates["blocks"].per_call * calls:
+        return 0.0
+    return (
+        size / calls if all(t.size <= SMALL_BLOCK * t.count for t in diagnosis.types) else 0.0
     )
 
 

@@ -88,6 +88,24 @@ def test_growth_that_rises_with_every_call(blocks, later, note) -> None:
     assert rate_after(verdict.rounds, "blocks", 64) == pytest.approx(later, rel=0.15)
 
 
+@pytest.mark.parametrize(
+    ("rates", "objects", "size", "per_call"),
+    [
+        pytest.param([rate("blocks", 5)], 2, 248, 248, id="more-than-lines"),
+        pytest.param([rate("blocks", 5)], 2, 120, 190, id="less-than-lines"),
+        pytest.param([rate("blocks", 5)], 6, 300, 190, id="more-objects-than-stay"),
+        pytest.param([rate("blocks", 5)], 1, 600, 190, id="not-in-arenas"),
+        pytest.param([rate("blocks", 5), rate("C heap", 90)], 2, 248, 280, id="c-heap"),
+    ],
+)
+def test_bytes_of_objects(rates, objects, size, per_call) -> None:
+    """Small objects that become more are part of what stays, whatever lines show of them."""
+    grown = TypeGrowth(type="dict", count=objects * CALLS, size=size * CALLS)
+    lines = (line(1, 5, 190, small=190),)
+    diagnosis = Diagnosis(calls=CALLS, lines=lines, types=(grown,))
+    assert per_call == scaled_to_all_calls(leaking(rates), diagnosis)[1].per_call
+
+
 MORE = "each call keeps more than the one before"
 RISING = [20_480 + 5_120 * n for n in range(ROUNDS)]
 
