@@ -30,7 +30,7 @@ from pytest_memguard.recording.slow_to_end import Patience
 if TYPE_CHECKING:
     from pytest_memguard.recording.causes import Cause
     from pytest_memguard.recording.diagnosis import GrowingContainer
-    from pytest_memguard.recording.parts import Part
+    from pytest_memguard.recording.part import Part
 
 _MOST_TURNS: Final = 3
 _LEAST_CALLS: Final = 2 * FEWEST_CALLS

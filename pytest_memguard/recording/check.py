@@ -35,7 +35,7 @@ from pytest_memguard.recording.settled_signals import MOMENT, forget_caches
 from pytest_memguard.recording.slow_to_end import Patience
 
 if TYPE_CHECKING:
-    from pytest_memguard.recording.parts import Part
+    from pytest_memguard.recording.part import Part
 
 NO_MATTER: Final = 1024
 """Bytes that the first call may keep without making a difference."""

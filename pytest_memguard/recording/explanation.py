@@ -18,7 +18,7 @@ from pytest_memguard.recording.calls import CallFailed, OutOfTime
 if TYPE_CHECKING:
     from pytest_memguard.recording.causes import Cause
     from pytest_memguard.recording.diagnosis import GrowingContainer
-    from pytest_memguard.recording.parts import Part
+    from pytest_memguard.recording.part import Part
 
 _BEST_GUESS: Final = "; the holder is the best guess so far"
 _FAILED: Final = "a call under the instruments failed: {}"

@@ -519,7 +519,7 @@ def test_instruments_are_no_part_of_a_whole_test(run):
 
 
 def test_a_comparison_lets_slack_stay(run, pytester):
-    """Tests that use again what others have freed are as before, and the process stays small."""
+    """Tests that use what others have freed are as before, and the process does not grow."""
     suite = """
         import pytest
 

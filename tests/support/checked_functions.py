@@ -35,7 +35,12 @@ _LATER = (
     "recording.causes",
     "recording.diagnosis",
     "recording.further_search",
+    "recording.c_memory_parts",
+    "recording.joined_causes",
+    "recording.made_contents",
+    "recording.part",
     "recording.parts",
+    "recording.unexplained",
     "recording.populations",
 )
 """Modules that a check imports when it comes to them, beside those of ``attribution``."""

@@ -14,7 +14,7 @@ from pytest_memguard.model.leaks import (
 from pytest_memguard.recording.calls import OutOfTime
 from pytest_memguard.recording.diagnosis import GrowingContainer
 from pytest_memguard.recording.explanation import Explanation
-from pytest_memguard.recording.parts import Part
+from pytest_memguard.recording.part import Part
 
 PATH = RetentionPath(steps=("module app", "KEPT (list)"), holder="app.KEPT")
 LEAKING = Verdict(state="leaking", calls=30)

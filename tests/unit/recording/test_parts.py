@@ -14,7 +14,8 @@ from pytest_memguard.attribution.leftover import Heap, _strays
 from pytest_memguard.model.leaks import Rate, RetentionPath, Verdict
 from pytest_memguard.probes.block_tracker import Block
 from pytest_memguard.recording.causes import Cause
-from pytest_memguard.recording.parts import _is_left, parts_of
+from pytest_memguard.recording.parts import parts_of
+from pytest_memguard.recording.unexplained import is_left
 
 OWN = ("lose", "/app/io.py", 7)
 OTHER = ("load", "/app/io.py", 30)
@@ -197,7 +198,7 @@ def test_tables_of_what_grows(dicts, heap, left) -> None:
     """Tables grow by leaps, which a few calls rarely show, and are no leak of their own."""
     containers = [dict.fromkeys(range(3000)) for _ in range(dicts)]
     (rate,) = _verdict(heap=float(heap)).rates
-    assert _is_left(rate, [_grown(*containers)]) is left
+    assert is_left(rate, [_grown(*containers)]) is left
 
 
 @pytest.mark.parametrize("tables", [set(), {16}])

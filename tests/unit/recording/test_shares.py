@@ -113,7 +113,7 @@ def test_growth_that_no_part_has() -> None:
 
 def test_growth_in_some_rounds(monkeypatch) -> None:
     """A table that doubled in some rounds is no leak beside what grows in all of them."""
-    monkeypatch.setattr(parts_module, "_watched", None)  # nothing is looked for
+    monkeypatch.setattr(parts_module, "watched_part", None)  # nothing is looked for
     rounds = [
         Round(calls=100, growth=(("C heap", 100 * moved),))
         for moved in (144, 145, 720, 144) * 3
