@@ -188,23 +188,12 @@ def _places(start: int, read: Read, kind: int) -> Iterator[Place]:
     )
     names = dict(_names(read(strings, sizes[1])))
     words = _words(read(relocations, sizes[0])) if names else []
-    found = [
-        (base + offset, info >> 32)
-        for offset, info in zip(words[::3], words[1::3], strict=False)
-        if info & _HALF == kind
-    ]
-    known = _symbols(symbols, max((number for _, number in found), default=-1) + 1, read)
-    for at, number in found:
-        symbol = known[number] if number < len(known) else 0
-        # one that has a section is a function of the library's own
-        if symbol & _HALF in names and not symbol >> 48:
-            yield at, names[symbol & _HALF]
-
-
-def _symbols(start: int, count: int, read: Read) -> list[int]:
-    """Return the first word of each of a number of symbols; all are read at once."""
-    size = _SYMBOL * count
-    return _words(read(start, size))[:: _SYMBOL // _WORD] if size <= _MOST_BYTES else []
+    for offset, info in zip(words[::3], words[1::3], strict=False):
+        if info & _HALF == kind:
+            symbol = _word(read, symbols + _SYMBOL * (info >> 32))
+            # one that has a section is a function of the library's own
+            if symbol & _HALF in names and not symbol >> 48:
+                yield base + offset, names[symbol & _HALF]
 
 
 def _dynamic_table(start: int, read: Read) -> tuple[int, dict[int, int]]:

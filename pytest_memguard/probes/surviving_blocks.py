@@ -142,7 +142,6 @@ def warm_up() -> str:
         tracker.start()
         tracker.stop()
         tracker.read()
-        chosen_allocators()  # reads memray's own libraries, which are loaded by now
     finally:
         folder.close()
     _Warm.done = _Warm.done or not tracker.note

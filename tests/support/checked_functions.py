@@ -21,6 +21,7 @@ from typing import Any
 
 from pytest_memguard import attribution
 from pytest_memguard.codecs.leak_codecs import LEAK_CODEC
+from pytest_memguard.probes.memray_module import chosen_allocators
 from pytest_memguard.probes.surviving_blocks import warm_up
 from pytest_memguard.recording import slow_to_end
 from pytest_memguard.recording.check import LeakCheck, call_of
@@ -58,6 +59,7 @@ def prepare() -> None:
         importlib.import_module(f"pytest_memguard.{name}")
     importlib.import_module("psutil")
     warm_up()
+    chosen_allocators()  # reads the libraries of memray, once
     hide_code()
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from pytest_memguard.probes.memray_module import chosen_allocators
 from tests.support import forked_pytest
 from tests.support.small_heap import hide_code
 
@@ -50,4 +51,5 @@ _USED: Final = (
 def prepare() -> None:
     """Load those, and what memray itself loads later."""
     forked_pytest.prepare_runs(f"pytest_memguard.{name}" for name in _USED)
+    chosen_allocators()  # reads the libraries of memray, once
     hide_code()
