@@ -13,6 +13,7 @@ from pytest_memguard.attribution import raw
 from pytest_memguard.attribution.containers import gained_by
 from pytest_memguard.attribution.entries import chains_from_above
 from pytest_memguard.attribution.exit_functions import may_be_registered
+from pytest_memguard.attribution.kept_by_extensions import kept_by_extensions
 from pytest_memguard.attribution.leak_lines import (
     c_functions,
     innermost,
@@ -250,6 +251,7 @@ def with_main_line(
         for index in heap.held
         if marker.may_be_reused(index) and code_file(marker, index) is None
     }
+    kept = kept_by_extensions(heap.held, marker, pieces)
     # where all may be, lines of objects are better than those of their tables, unless only
     # the test runner's are known of them
     sure = heap.held - reused or {index for index in heap.held if marker.is_object(index)}
@@ -276,9 +278,13 @@ def with_main_line(
         piece: Any = pieces[index]
         if index in runners:
             return _without_ours(piece)
-        if index not in reused or (piece.stack and line_of_shared(piece.stack) in lines):
+        if index in kept:
+            like = pieces[kept[index]]
+        elif index not in reused or (piece.stack and line_of_shared(piece.stack) in lines):
             return cast("Piece", piece)
-        return cast("Piece", replace(piece, stack=model.stack, native=model.native))
+        else:
+            like = model
+        return cast("Piece", replace(piece, stack=like.stack, native=like.native))
 
     return tuple(settled(index) for index in sorted(heap.held))
 

@@ -19,6 +19,7 @@ from pytest_memguard.attribution.leak_lines import (
 from pytest_memguard.attribution.marking import BlockMarker
 from pytest_memguard.attribution.naming import GENERATORS
 from pytest_memguard.attribution.session_owners import MACHINERY
+from pytest_memguard.attribution.surviving_memory import SurvivingMemory
 
 if TYPE_CHECKING:
     from pytest_memguard.attribution.pieces import Piece
@@ -73,7 +74,7 @@ def _is_its_object(marker: BlockMarker, index: int) -> bool:
     )
 
 
-def code_file(marker: BlockMarker, index: int) -> str | None:
+def code_file(marker: SurvivingMemory, index: int) -> str | None:
     """Return the file with the code of a frame or generator; ``None`` for any other block.
 
     The interpreter keeps no such object for reuse.

@@ -6,6 +6,8 @@ import sys
 from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
+from contextvars import Context
+from types import BuiltinMethodType, MethodType
 from typing import Any, Final
 from weakref import ReferenceType
 
@@ -16,6 +18,11 @@ from pytest_memguard.attribution.leak_lines import line_of_shared
 from pytest_memguard.attribution.pieces import HEAD, WORD, Piece
 
 _REFER_TO_NOTHING: Final = (str, bytes, int, float, complex)
+_KEPT_FOR_REUSE: Final[tuple[type, ...]] = (
+    *(dict, list, tuple, float, slice, Context, MethodType, BuiltinMethodType),
+    *(type(iter([])), type(iter(()))),
+)
+"""Types of which a version of the interpreter keeps objects for reuse."""
 _MOST_BYTES: Final = 1 << 23
 """The most bytes of one block that are read."""
 
@@ -118,13 +125,16 @@ class SurvivingMemory:
         return self._objects[index]
 
     def may_be_reused(self, index: int) -> bool:
-        """Return whether a block is a builtin object, or a table, that may be reused.
+        """Return whether a block is an object, or a table, that the interpreter may reuse.
 
-        The interpreter keeps the smallest tables of dicts for reuse, as it keeps dicts.
+        The interpreter keeps the smallest tables of dicts for reuse, as it keeps dicts. An
+        object of another type written in C was reused if the calls did not allocate it.
         """
         held = self._tracked.get(index)
         if held is not None:
-            return not raw.is_made_in_python(type(held))
+            if raw.is_exactly(held, *_KEPT_FOR_REUSE):
+                return True
+            return not self._pieces[index].stack and not raw.is_made_in_python(type(held))
         if self._pieces[index].size == SMALLEST_TABLE:
             return not self.is_object(index)
         if self._is_a(tuple, self._starts[index] + HEAD):

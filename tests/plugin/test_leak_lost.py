@@ -142,3 +142,41 @@ def test_objects_that_lead_to_many_others(run, written):
             assert each["frame"] > 10
             size = sum(growth["size"] for growth in blame["types"]) / blame["calls"]
             assert blame["bytes_per_call"] == pytest.approx(size, rel=0.2)
+
+
+FILLED_ELSEWHERE = """
+import collections, ctypes
+
+LOSE = ctypes.pythonapi.Py_IncRef
+LOSE.argtypes = [ctypes.py_object]
+
+
+def make():
+    return {kind}()
+
+
+def fill(made):
+    made.{fill}
+
+
+def test_lost():
+    made = make()
+    fill(made)
+    LOSE(made)
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "fill"),
+    [
+        pytest.param("set", "update(range(100))", id="set"),
+        pytest.param("collections.deque", "extend([None] * 200)", id="deque"),
+    ],
+)
+def test_an_object_and_its_buffer(leaks, kind, fill):
+    """A lost object has the line that made it, though its buffer is from another line."""
+    source = FILLED_ELSEWHERE.format(kind=kind, fill=fill)
+    (test,) = leaks(source, calls=300).values()
+    lines = {line["function"]: line["count"] for line in test["leak"]["blame"]["lines"]}
+    assert lines.keys() == {"make", "fill"}
+    assert lines["make"] >= test["leak"]["blame"]["calls"]
