@@ -27,7 +27,7 @@ _INTERPRETER = re.compile(
     r"|dict|set|tuple|unicode|bytes|bytearray|long|float|new|frame|gen|code|insert|resize|call"
     r"|do|va|clone|array|deque|odict|weakref|context|member|getset|wrap|descr|super|property"
     r"|intern|ffi|_ctypes)_|_call_function_pointer|insertdict|insert_to_emptydict|dictresize"
-    r"|lookdict|mkdict"
+    r"|lookdict|mkdict|make_gen$"
 )
 _CALLS_C: Final = re.compile(
     r"_?PyEval_|_PyFunction_Vectorcall|_?PyObject_(Call|Vectorcall|FastCall|MakeTpCall)"

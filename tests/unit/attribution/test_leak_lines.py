@@ -387,6 +387,7 @@ def test_c_functions(native, own) -> None:
         (("do_mktuple", "Py_BuildValue", "info", "_PyEval_EvalFrameDefault"), "info"),
         (("clone_combined_dict_keys", "PyDict_Copy", "method_vectorcall_NOARGS"), ""),
         (("insertdict", "PyDict_SetItem", "_PyEval_EvalFrameDefault", "outer"), ""),
+        (("make_gen", "_Py_MakeCoro", "_PyEval_EvalFrameDefault"), ""),
         (("PyObject_Call", "before_it"), ""),
         (("<unknown>", "ffi_call", "_call_function_pointer", "_ctypes_callproc"), ""),
     ],
