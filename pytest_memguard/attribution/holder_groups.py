@@ -12,6 +12,7 @@ from weakref import ReferenceType
 from pytest_memguard.attribution import exit_functions, raw
 from pytest_memguard.attribution.containers import Containers
 from pytest_memguard.attribution.growth import STEADY
+from pytest_memguard.attribution.handed_on import with_owners_lines
 from pytest_memguard.attribution.hidden_references import KeptByC, kept_by_c
 from pytest_memguard.attribution.holders import holder_of, is_below
 from pytest_memguard.attribution.holding import Holding
@@ -434,12 +435,9 @@ class HolderGroups:
     def _added_pieces(self, indices: set[int]) -> tuple[Piece, ...]:
         """Return the blocks, with what was added of those that have moved."""
         shares = self._shares
-        return tuple(
-            moved(self._pieces[index], shares[index])
-            if index in shares
-            else self._pieces[index]
-            for index in sorted(indices)
-        )
+        changed = with_owners_lines(indices, self._marker, self._pieces)
+        changed |= {i: moved(self._pieces[i], shares[i]) for i in indices if i in shares}
+        return tuple(changed.get(index, self._pieces[index]) for index in sorted(indices))
 
     def unclaimed(self) -> set[int]:
         """Return the blocks that no group has, without tables of old containers."""

@@ -237,7 +237,7 @@ def _leak_line(line: Line, one: _Sum, blocks: Sequence[Blocks], least: float) ->
         in_tables=one.in_tables,
         block=_block_size(blocks),
         typical=sum(b.size for b in several) // max(1, sum(b.count for b in several)),
-        through_ffi=any(_FFI.match(name) for block in groups[main] for name in block.native),
+        through_ffi=any(is_through_ffi(block.native) for block in groups[main]),
     )
 
 
@@ -438,6 +438,11 @@ def c_functions(native: Sequence[str]) -> tuple[str, ...]:
         native: C functions called from the innermost Python frame, innermost first.
     """
     return _own_functions(native)[:_NATIVE]
+
+
+def is_through_ffi(native: Sequence[str]) -> bool:
+    """Return whether ctypes or cffi has called one of some C functions."""
+    return any(map(_FFI.match, native))
 
 
 def _own_functions(native: Sequence[str]) -> tuple[str, ...]:

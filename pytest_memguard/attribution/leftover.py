@@ -13,6 +13,7 @@ from pytest_memguard.attribution import raw
 from pytest_memguard.attribution.containers import gained_by
 from pytest_memguard.attribution.entries import chains_from_above
 from pytest_memguard.attribution.exit_functions import may_be_registered
+from pytest_memguard.attribution.handed_on import owners_of_handed_on
 from pytest_memguard.attribution.kept_by_extensions import kept_by_extensions
 from pytest_memguard.attribution.leak_lines import (
     c_functions,
@@ -251,10 +252,13 @@ def with_main_line(
         for index in heap.held
         if marker.may_be_reused(index) and code_file(marker, index) is None
     }
-    kept = kept_by_extensions(heap.held, marker, pieces)
+    handed_on = owners_of_handed_on(heap.held, marker, pieces)
+    kept = kept_by_extensions(heap.held, marker, pieces) | handed_on
     # where all may be, lines of objects are better than those of their tables, unless only
     # the test runner's are known of them
-    sure = heap.held - reused or {index for index in heap.held if marker.is_object(index)}
+    sure = heap.held - reused - handed_on.keys() or {
+        index for index in heap.held if marker.is_object(index)
+    }
     if all(
         is_pytest(line_of_shared(pieces[index].stack)[0])
         for index in sure

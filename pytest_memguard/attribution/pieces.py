@@ -64,6 +64,10 @@ class Piece(Protocol):
         """Which part of the calls allocated it, from 0."""
 
     @property
+    def order(self) -> int:
+        """Its place in the order in which the blocks were allocated, from 1; 0 if unknown."""
+
+    @property
     def tables(self) -> int:
         """Whether it is a table that was there before, and only its bytes are more: 1 or 0."""
 
@@ -94,6 +98,8 @@ class Reused:
     """It is a single block."""
     part: int = 0
     """Unknown: it is an old block."""
+    order: int = 0
+    """Unknown as well."""
     tables: int = 0
     """It is no table."""
 

@@ -60,6 +60,8 @@ class Block:
     """Whether it exists only because allocations are tracked."""
     part: int = 0
     """How many times `BlockTracker.note` was called before the block was allocated."""
+    order: int = 0
+    """Its place in the order in which the blocks were allocated, from 1."""
     tables: int = 0
     """Whether it is a table that was there before, and only its bytes are more: 1 or 0."""
 
@@ -165,11 +167,18 @@ def _live_blocks(reader: Any, kinds: Any) -> list[Block] | None:
             record,
             stacks,
             part,
+            order,
             of_python=record.allocator in of_python
             and not (record.size <= _SMALL and record.address in heap),
             is_mapped=record.allocator == int(kinds.MMAP),
         )
-        for _, (record, part) in sorted(alive.items(), key=itemgetter(0))
+        for _, order, (record, part) in sorted(
+            (
+                (address, order, known)
+                for order, (address, known) in enumerate(alive.items(), 1)
+            ),
+            key=itemgetter(0),
+        )
     ]
 
 
@@ -215,6 +224,7 @@ def _block(
     record: Any,
     stacks: dict[tuple[int, int], tuple[Any, Any]],
     part: int,
+    order: int,
     *,
     of_python: bool,
     is_mapped: bool,
@@ -232,4 +242,5 @@ def _block(
         is_mapped=is_mapped,
         of_instruments=is_of_instruments(native),
         part=part,
+        order=order,
     )

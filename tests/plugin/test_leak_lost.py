@@ -180,3 +180,40 @@ def test_an_object_and_its_buffer(leaks, kind, fill):
     lines = {line["function"]: line["count"] for line in test["leak"]["blame"]["lines"]}
     assert lines.keys() == {"make", "fill"}
     assert lines["make"] >= test["leak"]["blame"]["calls"]
+
+
+HANDED_ON = """
+import ctypes
+import numpy
+
+LOSE = ctypes.pythonapi.Py_IncRef
+LOSE.argtypes = [ctypes.py_object]
+KEPT = []
+
+
+def borrow(array):
+    return [array.copy() for _ in range(3)]
+
+
+def test_lost():
+    array = numpy.ones((2, 3))
+    for _ in range(8):
+        LOSE(numpy.zeros((2, 3)))
+        borrow(array)
+
+
+def test_held():
+    array = numpy.ones((2, 3))
+    for _ in range(8):
+        KEPT.append(numpy.zeros((2, 3)))
+        borrow(array)
+"""
+
+
+def test_memory_that_a_library_hands_on(leaks):
+    """The memory of an array is from its own line, though numpy had it for another before."""
+    for name, test in leaks(HANDED_ON, calls=300).items():
+        blame = test["leak"]["blame"]
+        (line,) = blame["lines"]
+        assert (name, line["function"]) == (name, name)
+        assert line["size"] / blame["calls"] > 0.75 * blame["bytes_per_call"]
