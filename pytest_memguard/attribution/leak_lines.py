@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import sysconfig
@@ -47,6 +48,12 @@ _IN_PLACE: Final = 0.25
 """Share of the growth of the C heap that one block must have to be what grows in place."""
 _SEVERAL_TABLES: Final = 4
 """So many tables that have moved are no chance, if they have grown by most of all bytes."""
+_CHUNK_HEAD: Final = 8
+"""Bytes that glibc adds to each request."""
+_CHUNK_STEP: Final = 16
+"""Sizes of its chunks are multiples of this."""
+_LEAST_CHUNK: Final = 32
+"""The size of its smallest chunk."""
 _ALLOCATORS = re.compile(r"malloc|calloc|realloc|mmap|memray|operator new|aligned_alloc|posix")
 
 Frame = tuple[str, str, int]
@@ -235,10 +242,23 @@ def _leak_line(line: Line, one: _Sum, blocks: Sequence[Blocks], least: float) ->
         small=one.small,
         tables=one.tables,
         in_tables=one.in_tables,
+        chunks=sum(map(_chunks_of, blocks)),
         block=_block_size(blocks),
         typical=sum(b.size for b in several) // max(1, sum(b.count for b in several)),
         through_ffi=any(is_through_ffi(block.native) for block in groups[main]),
     )
+
+
+def _chunks_of(blocks: Blocks) -> int:
+    """Return the bytes of the chunks of the C heap that some blocks are in.
+
+    A small request takes much more than it asks for.
+    """
+    size = blocks.size - blocks.small
+    if blocks.small or blocks.tables or not blocks.count:
+        return size
+    each = math.ceil((size / blocks.count + _CHUNK_HEAD) / _CHUNK_STEP) * _CHUNK_STEP
+    return blocks.count * max(_LEAST_CHUNK, each)
 
 
 def _steady_groups(

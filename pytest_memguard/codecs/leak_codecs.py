@@ -19,7 +19,7 @@ from pytest_memguard.model.leaks import (
     Verdict,
 )
 
-_NOT_STORED: Final = ("typical", "through_ffi", "tables", "in_tables")
+_NOT_STORED: Final = ("typical", "through_ffi", "tables", "in_tables", "chunks")
 """Fields of a line that only the fingerprint and the scales depend on, which are known then."""
 
 

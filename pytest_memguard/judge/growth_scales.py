@@ -196,7 +196,9 @@ def scales_of(
     if heap is not None:
         large_bytes = growth_in_place(verdict, heap, pages, in_place=in_place)
         stays = large_bytes if in_place else max(large_bytes, pages.per_call if pages else 0.0)
-        large = _scale(stays, shown, both=in_place)
+        chunks = sum(max(line.chunks, line.size - line.small) for line in others) / calls
+        # the heap counts chunks, which are larger than the requests that the tracker shows
+        large = _scale(stays, shown, both=in_place or chunks >= _ACCOUNTED_SHARE * stays)
     else:
         large_bytes = uneven_growth(verdict, small, shown, pages, in_place=in_place)
         large = large_bytes / shown if shown else 1.0

@@ -121,6 +121,8 @@ class LeakLine:
     stored."""
     in_tables: int = 0
     """Bytes that those which are not in arenas have become more by; it is not stored."""
+    chunks: int = 0
+    """Bytes of the chunks of the C heap that its blocks are in; it is not stored."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

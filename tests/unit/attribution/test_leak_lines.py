@@ -6,6 +6,7 @@ import json
 import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -248,6 +249,24 @@ def test_one_block_and_the_growth_of_the_heap(size, lines) -> None:
     """One block has a line if it grows in place, not if the C heap grows by much more."""
     found = leak_lines([at(3, 1, size)], 16, 1, 0.0, 1_000)
     assert [line.line for line in found] == lines
+
+
+@pytest.mark.parametrize(
+    ("size", "chunk"),
+    [
+        pytest.param(5, 32, id="least"),
+        pytest.param(24, 32, id="all-of-it"),
+        pytest.param(25, 48, id="one-byte-more"),
+        pytest.param(1000, 1008, id="large"),
+    ],
+)
+def test_chunks_of_the_heap(size, chunk) -> None:
+    """Memory in the C heap takes whole chunks of it, and what is in arenas takes none."""
+    native = [SimpleNamespace(**vars(at(3, 16, 16 * size)), small=0)]
+    (line,) = leak_lines(native, 16, 1)
+    assert line.chunks == 16 * chunk
+    (line,) = leak_lines([at(3, 16)], 16, 1)
+    assert line.chunks == 0
 
 
 def test_blocks_without_a_line_worth_naming() -> None:

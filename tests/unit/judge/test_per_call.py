@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from pytest_memguard.judge.growth_scales import is_uneven, rate_after
@@ -225,6 +227,20 @@ FLAT = [0] * ROUNDS
         ),
         pytest.param(
             leaking([rate("C heap", 1000)]), [line(1, 1 / 24, 300)], 1000, [1000], id="a-step"
+        ),
+        pytest.param(
+            leaking([rate("C heap", 34)]),
+            [replace(line(1, 1, 5), chunks=CALLS * 32)],
+            34,
+            [34],
+            id="a-small-request",
+        ),
+        pytest.param(
+            leaking([rate("C heap", 104)]),
+            [replace(line(1, 1, 5), chunks=CALLS * 32)],
+            104,
+            [5],
+            id="a-small-request-beside-what-no-line-shows",
         ),
         pytest.param(
             leaking([rate("C heap", 104)]),
