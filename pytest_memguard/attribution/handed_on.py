@@ -21,7 +21,7 @@ def owners_of_handed_on(
     A library may keep memory for reuse, as numpy does for small arrays. It was allocated where
     another object was made, which has let go of it. Memory that is younger than its object was
     allocated for it: a buffer that another line has filled. What ctypes or cffi called is left
-    out: it knows of no object.
+    out: it knows of no object. So is what other memory refers to, by old pointers perhaps.
 
     Args:
         held: indices of the blocks of a leak.
@@ -31,28 +31,12 @@ def owners_of_handed_on(
     found: dict[int, int] = {}
     objects = [index for index in held if pieces[index].stack and marker.is_object(index)]
     for top in sorted(objects, key=lambda index: pieces[index].order):
-        for index in _memory_of(top, held, marker, pieces) - found.keys():
-            found[index] = top  # of several objects, the oldest
+        for index in marker.below(top):
+            if index in held and pieces[index].in_c_heap and not marker.is_object(index):
+                found.setdefault(index, top)  # of several objects, the oldest
     return {
         index: top for index, top in found.items() if _is_handed_on(pieces[index], pieces[top])
     }
-
-
-def _memory_of(
-    top: int, held: Collection[int], marker: BlockMarker, pieces: Sequence[Piece]
-) -> set[int]:
-    """Return the C memory that an object leads to without other objects in between."""
-    seen: set[int] = set()
-    waiting = [top]
-    while waiting:
-        below = {
-            index
-            for index in marker.below(waiting.pop())
-            if index in held and pieces[index].in_c_heap and not marker.is_object(index)
-        }
-        waiting += below - seen
-        seen |= below
-    return seen
 
 
 def _is_handed_on(piece: Piece, owner: Piece) -> bool:

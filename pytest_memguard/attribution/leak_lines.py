@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from pytest_memguard.attribution.forwarders import is_forwarder
+from pytest_memguard.attribution.pieces import chunk_size
 from pytest_memguard.model.leaks import LeakLine
 from pytest_memguard.values import dataclass
 
@@ -48,12 +49,6 @@ _IN_PLACE: Final = 0.25
 """Share of the growth of the C heap that one block must have to be what grows in place."""
 _SEVERAL_TABLES: Final = 4
 """So many tables that have moved are no chance, if they have grown by most of all bytes."""
-_CHUNK_HEAD: Final = 8
-"""Bytes that glibc adds to each request."""
-_CHUNK_STEP: Final = 16
-"""Sizes of its chunks are multiples of this."""
-_LEAST_CHUNK: Final = 32
-"""The size of its smallest chunk."""
 _ALLOCATORS = re.compile(r"malloc|calloc|realloc|mmap|memray|operator new|aligned_alloc|posix")
 
 Frame = tuple[str, str, int]
@@ -257,8 +252,7 @@ def _chunks_of(blocks: Blocks) -> int:
     size = blocks.size - blocks.small
     if blocks.small or blocks.tables or not blocks.count:
         return size
-    each = math.ceil((size / blocks.count + _CHUNK_HEAD) / _CHUNK_STEP) * _CHUNK_STEP
-    return blocks.count * max(_LEAST_CHUNK, each)
+    return blocks.count * chunk_size(math.ceil(size / blocks.count))
 
 
 def _steady_groups(

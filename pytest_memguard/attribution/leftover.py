@@ -178,8 +178,10 @@ def _return_strays(
     for heap in by_place.values():
         counts = Counter(line for part in heap.parts for line in _lines_or_none(part, pieces))
         few = _LEAST_SHARE_OF_PARTS * heap.tops
-        strays = sorted(i for i in heap.held if counts[innermost(pieces[i].stack)] < few)
-        for index in strays:
+        strays = {i for i in heap.held if counts[innermost(pieces[i].stack)] < few}
+        if strays:
+            strays -= owners_of_handed_on(heap.held, marker, pieces).keys()
+        for index in sorted(strays):
             home = by_place.get(_place_of(index, {index}, marker, pieces, {}), heap)
             more = home.tops > counts[innermost(pieces[index].stack)]
             if home is not heap and more and not marker.objects([index]):
@@ -325,7 +327,10 @@ def _strays(
         and lines[innermost(pieces[index].stack)] < few
         and not marker.is_object(index)
     }
-    return found - marker.tables(marker.objects(heap.held)) if found else found
+    if found:
+        found -= owners_of_handed_on(heap.held, marker, pieces).keys()
+        found -= marker.tables(marker.objects(heap.held))
+    return found
 
 
 def replaced(

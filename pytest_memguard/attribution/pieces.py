@@ -14,6 +14,10 @@ WORD: Final = 8
 HEAD: Final = 16
 """Bytes in front of an object that the garbage collector tracks: links to other such
 objects."""
+_SMALLEST_CHUNK: Final = 32
+"""Bytes of the smallest chunk of glibc, with pointers of 8 bytes."""
+_CHUNK_STEP: Final = 16
+_CHUNK_HEAD: Final = 8
 
 
 class Piece(Protocol):
@@ -102,6 +106,12 @@ class Reused:
     """Unknown as well."""
     tables: int = 0
     """It is no table."""
+
+
+def chunk_size(size: int) -> int:
+    """Return the bytes of the C heap that a block takes, with its header."""
+    whole = -(-(size + _CHUNK_HEAD) // _CHUNK_STEP) * _CHUNK_STEP
+    return max(_SMALLEST_CHUNK, whole)
 
 
 def with_reused(pieces: Sequence[Piece], new: Iterable[Any]) -> list[Piece]:

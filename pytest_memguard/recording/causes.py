@@ -13,6 +13,7 @@ from pytest_memguard.attribution.division import Division
 from pytest_memguard.attribution.holders import is_below
 from pytest_memguard.attribution.holding import Holding
 from pytest_memguard.attribution.leak_lines import is_of_tracker
+from pytest_memguard.attribution.pieces import chunk_size
 from pytest_memguard.attribution.session_owners import Owners
 from pytest_memguard.attribution.threads import has_threads, is_of_thread
 from pytest_memguard.errors import Unmeasurable
@@ -34,10 +35,6 @@ _SECONDS: Final = 3.0
 """The most seconds for the work before and after the calls, and for the calls themselves."""
 _PARTS: Final = (0.25, 0.625, 1.0)
 """Shares of the calls at which their parts end."""
-_SMALLEST_CHUNK: Final = 32
-"""Bytes of the smallest chunk of glibc, with pointers of 8 bytes."""
-_CHUNK_STEP: Final = 16
-_CHUNK_HEAD: Final = 8
 _RELEASED_BY: Final[Mapping[Signal, frozenset[str]]] = {
     "open files": frozenset({"fileno", "close"}),
     "Python threads": frozenset({"join"}),
@@ -164,13 +161,7 @@ def causes_of(
 
 def size_with_head(piece: Piece) -> int:
     """Return the bytes that a block takes; a table that was there before had its header."""
-    return piece.size if piece.tables else _chunk_size(piece.size)
-
-
-def _chunk_size(size: int) -> int:
-    """Return the bytes of the C heap that a block takes, with its header."""
-    whole = -(-(size + _CHUNK_HEAD) // _CHUNK_STEP) * _CHUNK_STEP
-    return max(_SMALLEST_CHUNK, whole)
+    return piece.size if piece.tables else chunk_size(piece.size)
 
 
 def _with_threads(holdings: list[Holding]) -> list[Holding]:
