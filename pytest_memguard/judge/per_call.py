@@ -36,6 +36,8 @@ _ALIKE_FACTOR: Final = 1.5
 _RISES: Final = "each call keeps more than the one before: {}"
 _RISING: Final = "rising"
 _FROM_TO: Final = "{} at first, {} at last"
+_COUNTED_SHARE: Final = 0.85
+"""Share of the growth of the C heap that chunks must account for to be all of it."""
 _FREE_SHARE: Final = 0.5
 """Share of the growth of pages that free memory must explain for pages not to count."""
 
@@ -68,6 +70,7 @@ def scaled_to_all_calls(
         pages = None
         scales = scales_of(verdict, diagnosis, rates, pages)
         rest = scales.small_bytes + scales.large_bytes
+    verdict = _with_counted_chunks(verdict, diagnosis)
     lines = tuple(_scaled(line, scales, diagnosis.calls) for line in diagnosis.lines)
     known: float | None = max(rest, _of_objects(rates, diagnosis)) or None
     if unsized and rest < SMALL_BLOCK * rates["blocks"].per_call:
@@ -108,6 +111,30 @@ def _of_objects(rates: Mapping[Signal, Rate], diagnosis: Diagnosis) -> float:
     return (
         size / calls if all(t.size <= SMALL_BLOCK * t.count for t in diagnosis.types) else 0.0
     )
+
+
+def _with_counted_chunks(verdict: Verdict, diagnosis: Diagnosis) -> Verdict:
+    """Return a verdict with an interval that has what lines keep, if that is nearly all.
+
+    Rounds show what else moved the heap as well, and not by chance alone. Lines from which
+    each call leaves as many blocks show what a leak of C memory keeps to the byte.
+
+    Args:
+        verdict: leaking.
+        diagnosis: the cause as the few calls under the tracker showed it.
+    """
+    calls, lines = max(1, diagnosis.calls), diagnosis.lines
+    if any(line.count % calls or line.small or line.tables for line in lines):
+        return verdict
+    counted = sum(line.chunks for line in lines) / calls
+    rates = tuple(
+        replace(rate, low=min(rate.low, counted), high=max(rate.high, counted))
+        if rate.signal == "C heap"
+        and _COUNTED_SHARE * rate.per_call <= counted <= rate.per_call / _COUNTED_SHARE
+        else rate
+        for rate in verdict.rates
+    )
+    return replace(verdict, rates=rates)
 
 
 def notes_on_rises(verdict: Verdict) -> tuple[str, ...]:

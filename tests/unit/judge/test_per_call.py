@@ -179,6 +179,24 @@ FLAT = [0] * ROUNDS
 
 
 @pytest.mark.parametrize(
+    ("count", "chunks", "interval"),
+    [
+        pytest.param(1, 32, (32, 36), id="nearly-all"),
+        pytest.param(1, 35, (34, 36), id="within"),
+        pytest.param(1, 16, (34, 36), id="half"),
+        pytest.param(0.875, 32, (34, 36), id="not-of-each-call"),
+    ],
+)
+def test_what_each_call_leaves_is_in_the_interval(count, chunks, interval) -> None:
+    """The interval has the chunks that each call leaves, if they are nearly all."""
+    one = replace(line(1, count, 5), chunks=CALLS * chunks)
+    verdict, _ = scaled_to_all_calls(
+        leaking([rate("C heap", 35, 1)]), Diagnosis(calls=CALLS, lines=(one,))
+    )
+    assert (verdict.rates[0].low, verdict.rates[0].high) == interval
+
+
+@pytest.mark.parametrize(
     ("verdict", "lines", "per_call", "sizes"),
     [
         pytest.param(
