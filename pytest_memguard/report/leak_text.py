@@ -29,6 +29,8 @@ _ROUNDS = 8
 _IN_BYTES = 10_000
 _ALL = 0.8
 """Share of the growth that lines must account for; allocators round up."""
+_SOME_BLOCKS = 0.5
+"""So many blocks per call are worth a sentence."""
 _OF_MEMORY: frozenset[Signal] = BYTE_SIGNALS | {"blocks"}
 _UNITS = {
     "blocks": "block",
@@ -199,6 +201,7 @@ def _blamed(diagnosis: Diagnosis, signals: Sequence[Signal]) -> list[str]:
             else "Lines whose allocations stay"
         )
         parts.append(f"{what}, over {diagnosis.calls} more calls:\n{table}")
+        parts += _not_counted(diagnosis) if "blocks" in signals else []
         parts += _unaccounted(diagnosis)
     if diagnosis.types:
         table = type_table(diagnosis.types, diagnosis.calls)
@@ -206,6 +209,17 @@ def _blamed(diagnosis: Diagnosis, signals: Sequence[Signal]) -> list[str]:
     parts += [one_line(f"Note: {note}.") for note in diagnosis.notes]
     parts.append(one_line(_advice(diagnosis)))
     return parts
+
+
+def _not_counted(diagnosis: Diagnosis) -> list[str]:
+    """Return the sentence that lines have blocks which are not Python's as well, if so."""
+    of_python = sum(line.of_python for line in diagnosis.lines) / diagnosis.calls
+    others = sum(line.count for line in diagnosis.lines) / diagnosis.calls - of_python
+    if min(of_python, others) < _SOME_BLOCKS:
+        return []
+    number = format_number(round(others, 1))
+    whose = "C code's own memory, which Python does not count"
+    return [f"Of these blocks, {number} per call are {whose}."]
 
 
 def _unaccounted(diagnosis: Diagnosis) -> list[str]:

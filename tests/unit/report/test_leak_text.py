@@ -429,6 +429,23 @@ def test_tests_with_and_without_acceptance() -> None:
 
 
 @pytest.mark.parametrize(
+    ("signal", "of_python", "text"),
+    [
+        pytest.param("blocks", 16, "Of these blocks, 2 per call are C code's own", id="some"),
+        pytest.param("blocks", 48, "", id="none"),
+        pytest.param("C heap", 16, "", id="blocks-do-not-grow"),
+    ],
+)
+def test_blocks_that_python_does_not_count(signal, of_python, text) -> None:
+    """Lines with more blocks than the headline say which of them Python does not count."""
+    line = replace(LINE, count=48, of_python=of_python)
+    diagnosis = Diagnosis(calls=16, lines=(line,))
+    said = leak_text(leaking(rate(signal, 1), diagnosis=diagnosis), "")
+    assert text in said
+    assert ("Of these blocks" in said) == bool(text)
+
+
+@pytest.mark.parametrize(
     ("per_call", "text"),
     [
         (None, ""),
