@@ -94,7 +94,7 @@ class FreshRegressions:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Tell the controller how much was measured again."""
+        """Send the controller how much was measured again."""
         output = getattr(session.config, "workeroutput", None)
         if output is not None:
             output[KEY] = [self.count, self.seconds]

@@ -136,7 +136,7 @@ class SharedFills:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Tell the controller."""
+        """Send the controller what was found."""
         output = getattr(session.config, "workeroutput", None)
         if output is not None:
             fills = FILLS_CODEC.write(self.fills())
