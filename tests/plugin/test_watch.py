@@ -92,9 +92,10 @@ def test_what_watches_is_none_of_the_children(run) -> None:
     result.assert_outcomes(passed=4)
     rows = [line.split() for line in result.stdout.lines if "::test_watch[" in line]
     head = next(line for line in result.stdout.lines if line.startswith("Peak MiB"))
-    column = head.replace("Peak MiB", "Peak").split().index("Children")
+    columns = head.replace("Peak MiB", "Peak").split()
     assert len(rows) == 3
-    assert all(float(row[column]) < 2 for row in rows)
+    if "Children" in columns:  # the server may be too small to be shown
+        assert all(float(row[columns.index("Children")]) < 2 for row in rows)
 
 
 @pytest.mark.parametrize(
