@@ -408,9 +408,11 @@ def test_while_nothing_runs(run, pytester) -> None:
     pytester.makeconftest(
         """
         import os, pathlib
+        import pytest
 
-        def pytest_collection_finish(session):
-            if hasattr(session.config, "workerinput") and not pathlib.Path("once").exists():
+        @pytest.hookimpl(tryfirst=True)
+        def pytest_runtest_protocol(item):  # earlier, pytest-xdist may have sent it no test
+            if hasattr(item.config, "workerinput") and not pathlib.Path("once").exists():
                 pathlib.Path("once").touch()
                 os.kill(os.getpid(), 9)
         """
