@@ -55,7 +55,7 @@ class CausesOfRun:
         self._groups = CauseGroups()
         self._traced: Counter[str] = Counter()
 
-    def explain(self, finding: Finding, change: Change | None, so_far: Outcome) -> bool:
+    def is_explained(self, finding: Finding, change: Change | None, so_far: Outcome) -> bool:
         """Whether other tests explain a regression so well that it needs no measuring again.
 
         A change in code that a whole suite calls makes hundreds of tests larger by the same

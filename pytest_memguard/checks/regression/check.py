@@ -175,7 +175,7 @@ class RegressionCheck(TestCheck):
             finding = replace(finding, rule="undecided")
         confirmed: Finding | None = finding
         asks = self._confirm is not None and _can_be_confirmed(finding)
-        asks = asks and not self._causes.explain(finding, change, so_far)
+        asks = asks and not self._causes.is_explained(finding, change, so_far)
         if asks and self._confirm is not None and seconds is not None:
             confirmed = self._confirm.ask(finding, so_far, seconds, self._known_fills())
         if confirmed is None or seconds is None or (asks and confirmed.cause is None):
