@@ -176,7 +176,7 @@ FREED = """
         rows = [bytearray(300_000) for _ in range(80)]
         KEPT.append(rows[::2])
 
-    @pytest.mark.mem_budget(7)
+    @pytest.mark.mem_budget(8.5)
     def test_it():
         assert [bytes(250_000) for _ in range(40)]
 """
