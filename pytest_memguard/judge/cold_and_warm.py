@@ -27,6 +27,9 @@ class Against(Enum):
     NOTHING = "within the limit there"
     RECORD_IS_A_BOUND = "it is above the baseline value, whose upper bound lets it pass"
     USE_GREW = "the second call exceeds the limit as well"
+    AS_IN_OTHERS = (
+        "the first call exceeds the limit by as much as other tests, whose cause is known"
+    )
     FILL_GREW = "the first call fills more than it did"
     FILL_IS_NEW = "the first call fills what the baseline does not know"
     FILL_IS_KNOWN = "the first call fills what is on record"
@@ -47,7 +50,9 @@ class TwoCalls:
     cold: Peak
     """Of the first call."""
     warm: Peak | None
-    """Of the second one; ``None`` if it did not pass."""
+    """Of the second one; ``None`` if it did not pass, or the first one was enough."""
+    is_enough: bool = False
+    """Whether the first one was enough."""
     fills: tuple[Fill, ...] = ()
     """What holds that which the first has left for the second."""
     imports: int = 0
@@ -193,6 +198,8 @@ def against(
     cold, warm = calls.cold, calls.warm
     if cold.value <= limit:
         return Against.TOO_CLOSE if _may_exceed(cold, limit) else Against.NOTHING
+    if warm is None and calls.is_enough:
+        return Against.AS_IN_OTHERS
     if warm is None:
         is_as_before = stored.cold and cold.value <= cold_limit(budget, stored)
         return Against.FILL_IS_KNOWN if is_as_before else Against.NOT_REPEATABLE

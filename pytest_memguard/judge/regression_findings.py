@@ -145,6 +145,7 @@ _OF_USE: Final[Mapping[Against, tuple[Rule, str]]] = {
         ", so it is not held against it (--mem-confirm); compare it by itself to decide",
     ),
     Against.USE_GREW: ("regression", ""),
+    Against.AS_IN_OTHERS: ("regression", ""),
     Against.RECORD_IS_A_BOUND: ("undecided", ""),
     Against.TOO_CLOSE: ("undecided", ", which may be up to {high}"),
     Against.NOT_REPEATABLE: (
@@ -171,6 +172,9 @@ _OF_FILLS: Final[Mapping[Against, Rule]] = {
 """The rule of a finding that turns out to be about what the first call fills for good."""
 
 
+_REUSED: Final = " in a fresh process (here it reused freed memory)"
+
+
 def as_before(finding: Finding, cause: Cause) -> Finding:
     """Return a regression in one line, which refers to the test that explains its cause.
 
@@ -178,10 +182,14 @@ def as_before(finding: Finding, cause: Cause) -> Finding:
         finding: the regression.
         cause: its cause, which another test has, too.
     """
-    stored = finding.budget.baseline_value
+    budget, stored = finding.budget, finding.budget.baseline_value
     text = finding.text
     if stored is not None and finding.peak is not None:
-        text = above_baseline(change_of(finding.budget, stored, finding.peak.value))
+        here = change_of(budget, stored, finding.peak.value)
+        fresh = replace(here, now=here.before + cause.growth)
+        is_hidden = here.now <= budget.limit < fresh.now
+        text = above_baseline(fresh if is_hidden else here)
+        text += _REUSED if is_hidden else ""
     return replace(finding, text=f"{text}; {_same_cause(cause)}")
 
 

@@ -85,6 +85,18 @@ class _Group:
             for where, growth, theirs in self.seen
         )
 
+    def explained(self, nodeid: str, fixtures: Iterable[str]) -> Iterator[int]:
+        """Yield by how much tests have grown that a test may be like, if each call uses more.
+
+        Args:
+            nodeid: the test.
+            fixtures: the names of those that it uses.
+        """
+        module, own = _module(nodeid), set(fixtures)
+        for where, growth, theirs in self.seen if not self.is_fill else ():
+            if where == module or not own.isdisjoint(theirs):
+                yield growth
+
     def value(self) -> CauseGroup:
         """Return what is known of it."""
         measured = (self.failing or self.undecided).values()
@@ -117,6 +129,28 @@ class CauseGroups:
         """
         group = self._find(nodeid, cause)
         return None if group is None else group.value()
+
+    def explained(
+        self, nodeid: str, fixtures: Iterable[str], least_tests: int
+    ) -> tuple[tuple[int, int], ...]:
+        """Return by how much a test may grow for the reason that others have: least and most.
+
+        Args:
+            nodeid: the test.
+            fixtures: the names of those that it uses.
+            least_tests: so many tests must have failed because of a line that is known.
+        """
+        near: list[tuple[int, int]] = []
+        sure = (one for one in self._groups if one.line and len(one.failing) >= least_tests)
+        for growth in sorted(
+            {growth for one in sure for growth in one.explained(nodeid, fixtures)}
+        ):
+            beside = _beside(growth)
+            least, most = growth - beside, growth + beside
+            if near and least <= near[-1][1]:
+                least = near.pop()[0]
+            near.append((least, most))
+        return tuple(near)
 
     def add(self, nodeid: str, cause: Cause, *, fails: bool) -> CauseGroup:
         """Add a test to its group, or to a new one, and return that.
@@ -180,7 +214,12 @@ def _order(found: tuple[str, Finding]) -> tuple[bool, bool]:
 
 
 def _is_as_much(one: int, other: int) -> bool:
-    return abs(one - other) <= max(_AS_MUCH_BYTES, _AS_MUCH * max(one, other))
+    return abs(one - other) <= _beside(max(one, other))
+
+
+def _beside(growth: int) -> int:
+    """Return by how many bytes another reading of the same growth may differ."""
+    return max(_AS_MUCH_BYTES, int(_AS_MUCH * growth))
 
 
 def _module(nodeid: str) -> str:

@@ -222,3 +222,38 @@ def test_many_tests_of_one_cause(run, pytester):
             "measured again in a fresh process: 1[01] times, *",
         ]
     )
+
+
+def test_one_call_is_enough(run, pytester):
+    """A peak that slack hides is measured by one call, where it is explained like others."""
+    rows = "def rows():\n    return [f'{{n}}-row' for n in range({number})]\n"
+    pytester.makepyfile(rows=rows.format(number=1))
+    tests = """
+        import pytest
+        import rows
+
+        KEPT = []
+
+        @pytest.mark.parametrize("number", range(11))
+        def test_rows(number):
+            assert rows.rows()
+
+        def test_keeps():
+            KEPT.extend(map(str, range(300_000)))
+
+        def test_hidden():
+            with open("calls.txt", "a") as file:
+                file.write("x")
+            KEPT.clear()
+            assert rows.rows()
+    """
+    run(tests, "--mem-save").assert_outcomes(passed=13)
+    (pytester.path / "calls.txt").unlink()
+    pytester.makepyfile(rows=rows.format(number=100_000))
+    result = run(tests, "--mem-compare")
+    result.assert_outcomes(failed=12, passed=1)
+    hidden = "*in a fresh process (here it reused freed memory); as much as *test_rows?0?, *"
+    result.stdout.fnmatch_lines(
+        [hidden, "compared with *: 12 regressions of 1 cause, 1 as before"]
+    )
+    assert (pytester.path / "calls.txt").read_text(encoding="utf-8") == "xx"

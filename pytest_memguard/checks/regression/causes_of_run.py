@@ -75,6 +75,25 @@ class CausesOfRun:
         group = self._groups.find(so_far.nodeid, cause)
         return group is not None and bool(group.line) and len(group.tests) >= _SURE_MEMBERS
 
+    def explained_peaks(self, finding: Finding, so_far: Outcome) -> tuple[tuple[int, int], ...]:
+        """Peaks of a test that would be explained, each as the least and the most bytes.
+
+        A first call in a fresh process whose peak is one of them has the cause that others
+        have, so no second call has to tell whether the first fills something.
+
+        Args:
+            finding: on a limit that the baseline sets, as the run has measured it.
+            so_far: what was measured of the test so far.
+        """
+        limit, stored = finding.budget.limit, finding.budget.baseline_value
+        if stored is None or stored.cold or self._tracer is None:
+            return ()
+        before = stored.before if stored.low is None else stored.low
+        fixtures = self._tracer.fixtures(so_far.nodeid)
+        grown = self._groups.explained(so_far.nodeid, fixtures, _SURE_MEMBERS)
+        peaks = ((max(before + least, limit + 1), before + most) for least, most in grown)
+        return tuple((least, most) for least, most in peaks if least <= most)
+
     def placed(
         self,
         finding: Finding,

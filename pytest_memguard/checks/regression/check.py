@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -39,7 +39,12 @@ class Confirm(Tracer, Protocol):
     """Measures a test again, where no other test has left anything."""
 
     def ask(
-        self, finding: Finding, so_far: Outcome, seconds: float, known: KnownFills
+        self,
+        finding: Finding,
+        so_far: Outcome,
+        seconds: float,
+        known: KnownFills,
+        explained: Sequence[tuple[int, int]] = (),
     ) -> Finding | None:
         """The finding as it is after the test has been measured again."""
 
@@ -177,7 +182,10 @@ class RegressionCheck(TestCheck):
         asks = self._confirm is not None and _can_be_confirmed(finding)
         asks = asks and not self._causes.is_explained(finding, change, so_far)
         if asks and self._confirm is not None and seconds is not None:
-            confirmed = self._confirm.ask(finding, so_far, seconds, self._known_fills())
+            explained = self._causes.explained_peaks(finding, so_far)
+            confirmed = self._confirm.ask(
+                finding, so_far, seconds, self._known_fills(), explained
+            )
         if confirmed is None or seconds is None or (asks and confirmed.cause is None):
             return confirmed
         stage = self._grown_stage(confirmed, so_far)

@@ -28,6 +28,9 @@ def make_ready(rerun: Rerun) -> None:
     Args:
         rerun: runs tests there.
     """
+    # what a failure here loads would be loaded in each child
+    from pytest_memguard.report import changes, failure  # noqa: F401
+
     gc.collect()
     freeze()
     rerun.take_slack()
@@ -40,6 +43,7 @@ def answer(
     loaded: Iterable[str],
     metric: str = RSS.name,
     enough: int | None = None,
+    explained: Sequence[Sequence[int]] = (),
     foreign: bool = False,
     names_fills: bool = False,
     others: Sequence[pytest.Item] = (),
@@ -52,7 +56,8 @@ def answer(
         item: the test.
         loaded: modules that are loaded in the process that asks.
         metric: what is measured beside resident memory.
-        enough: bytes up to which one call will do; ``None`` for two calls in any case.
+        enough: bytes of a peak up to which one call will do; ``None`` for two in any case.
+        explained: other peaks for which it will do, each as the least and the most bytes.
         foreign: whether slack of allocators of extensions counts.
         names_fills: whether to call it once, and name what holds what that leaves.
         others: tests that are called after it then.
@@ -74,10 +79,19 @@ def answer(
     gc.collect()
     once = passed(cold)
     peak = call_peak(once) if once is not None else None
-    is_enough = enough is not None and peak is not None and peak.high <= enough
+    is_enough = peak is not None and (
+        (enough is not None and peak.high <= enough)
+        or any(least <= peak.value <= most for least, most in explained)
+    )
     again = once is not None and not is_enough
     warm = rerun.alone(item, metric, foreign=foreign) if again else None
-    return {"cold": cold, "warm": warm, "fills": [], "libraries": libraries}
+    return {
+        "cold": cold,
+        "warm": warm,
+        "is_enough": is_enough,
+        "fills": [],
+        "libraries": libraries,
+    }
 
 
 def load(names: Iterable[str]) -> None:

@@ -38,6 +38,7 @@ from pytest_memguard.plugin.fresh.measured_again import (
     differs,
     named,
     peak_of,
+    was_enough,
 )
 from pytest_memguard.plugin.fresh.shared_fills import SharedFills
 from pytest_memguard.plugin.names import MUST_NOT_RUN_AGAIN
@@ -76,6 +77,7 @@ class FreshRegressions:
         self._process = process
         self._stores = stores
         self._latest = ("", "")
+        self._request: dict[str, Any] = {}
         self._reported: dict[str, str] = {}
         self._answers: list[ChildResult] = []
         self.count = 0
@@ -100,7 +102,12 @@ class FreshRegressions:
             output[KEY] = [self.count, self.seconds]
 
     def ask(
-        self, finding: Finding, so_far: Outcome, seconds: float, known: KnownFills
+        self,
+        finding: Finding,
+        so_far: Outcome,
+        seconds: float,
+        known: KnownFills,
+        explained: Sequence[tuple[int, int]] = (),
     ) -> Finding | None:
         """The finding as it is after the test has been measured again.
 
@@ -109,6 +116,8 @@ class FreshRegressions:
             so_far: what was measured of the test.
             seconds: what its call took.
             known: what the tests of the baseline fill.
+            explained: peaks of a first call that other tests explain, each as the least and
+                the most bytes.
 
         Returns:
             A regression, a finding that is not held against the test, or nothing where
@@ -125,7 +134,7 @@ class FreshRegressions:
         measured: list[TwoCalls] = []
         result: Finding | None = finding
         for number in range(self._times):
-            answer = self._answer(so_far, seconds, number, finding.budget.metric)
+            answer = self._answer(so_far, seconds, number, _request_for(finding, explained))
             again = again_from(answer, lambda outcome: peak_of(outcome, finding.budget))
             verdict = None
             if again.calls is not None:
@@ -201,7 +210,7 @@ class FreshRegressions:
         if peak.high <= NOTABLE:
             self.shared_fills.note(outcome)
             return outcome
-        again = again_from(self._answer(outcome, call.seconds, 0, RSS.name), call_peak)
+        again = again_from(self._answer(outcome, call.seconds, 0, {}), call_peak)
         filled = again.calls.filled if again.calls is not None else 0
         self.shared_fills.note(outcome, filled)
         if again.calls is None or again.cold is None:
@@ -221,22 +230,27 @@ class FreshRegressions:
                 outcome = replace(outcome, stages=again.cold.stages, imports=again.cold.imports)
         return replace(outcome, cold=first, fills=again.calls.fills if differs else ())
 
-    def _answer(self, here: Outcome, seconds: float, number: int, metric: str) -> ChildResult:
-        """Measure a test twice where no other test has left anything.
+    def _answer(
+        self, here: Outcome, seconds: float, number: int, request: dict[str, Any]
+    ) -> ChildResult:
+        """Measure a test where no other test has left anything, twice if need be.
 
         Args:
             here: what was measured of the test here.
             seconds: what its call took.
-            number: of the measurement, from 0; a second finding on a test rests on the same.
-            metric: what is measured beside resident memory.
+            number: of the measurement, from 0; a second finding on a test rests on the same,
+                unless one call was enough for the first.
+            request: what is measured, and when one call is enough.
         """
-        if self._latest != (here.nodeid, metric):
-            self._latest, self._answers = (here.nodeid, metric), []
+        latest = (here.nodeid, request.get("metric", RSS.name))
+        is_partial = any(map(was_enough, self._answers)) and request != self._request
+        if self._latest != latest or is_partial:
+            self._latest, self._request, self._answers = latest, request, []
         if number == len(self._answers):
-            answer = self._asked(here, seconds, metric=metric)
+            answer = self._asked(here, seconds, **request)
             if differs(answer):
                 # what fills is found by a walk around the heap, which few tests are worth
-                fills = self._asked(here, seconds, metric=metric, names_fills=True)
+                fills = self._asked(here, seconds, names_fills=True)
                 answer = named(answer, fills)
             self._answers.append(answer)
             self.count += 1
@@ -254,6 +268,14 @@ class FreshRegressions:
         answer = self._process.ask(here, seconds, **request)
         self.seconds += Clock.seconds() - start
         return answer
+
+
+def _request_for(finding: Finding, explained: Sequence[tuple[int, int]]) -> dict[str, Any]:
+    """What to ask about a suspect: a second call is made where the first does not decide."""
+    metric, limit = finding.budget.metric, finding.budget.limit
+    if metric != RSS.name:
+        return {"metric": metric}
+    return {"enough": limit, "explained": list(map(list, explained))}
 
 
 def _of_record(budget: Budget, stored: BaselineValue, calls: TwoCalls) -> Against:

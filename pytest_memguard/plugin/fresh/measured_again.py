@@ -19,6 +19,7 @@ GROWN: Final = frozenset({Against.FILL_GREW, Against.FILL_IS_NEW, Against.IMPORT
 """Verdicts that what the first call fills has grown."""
 _HAS_CAUSE: Final = GROWN | {
     Against.USE_GREW,
+    Against.AS_IN_OTHERS,
     Against.RECORD_IS_A_BOUND,
     Against.NOTHING,
     Against.TOO_CLOSE,
@@ -62,7 +63,10 @@ def cause_of(
         before = stored.cold or stored.before
         growth, holder = calls.cold.value - before, min(grown, default="")
         return Cause(growth=growth, holder=holder, is_fill=True)
-    more = calls.warm if verdict is Against.USE_GREW and calls.warm is not None else peak
+    if verdict is Against.AS_IN_OTHERS:
+        more = calls.cold
+    else:
+        more = calls.warm if verdict is Against.USE_GREW and calls.warm is not None else peak
     before = stored.before if stored.low is None else stored.low
     return Cause(growth=more.value - before)
 
@@ -78,11 +82,17 @@ def again_from(answer: ChildResult, of: Callable[[Outcome], Peak | None]) -> Aga
     calls = TwoCalls(
         cold=first,
         warm=of(warm) if warm is not None else None,
+        is_enough=was_enough(answer),
         fills=FILLS_CODEC.read(answer.value["fills"]),
         imports=cold.imports,
         libraries=tuple(answer.value["libraries"]),
     )
     return Again(cold=cold, warm=warm, calls=calls)
+
+
+def was_enough(answer: ChildResult) -> bool:
+    """Whether the first run was enough, so that there was no second."""
+    return bool(answer.value and answer.value["is_enough"])
 
 
 def differs(answer: ChildResult) -> bool:

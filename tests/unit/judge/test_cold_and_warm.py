@@ -105,6 +105,14 @@ def test_against(before, cold, calls, expected) -> None:
     assert against(*limit(before, cold), two, known) is expected
 
 
+def test_one_call_was_enough() -> None:
+    """A first call that others explain is a regression above the limit, and none below."""
+    for size, expected in ((9, Against.AS_IN_OTHERS), (1, Against.NOTHING)):
+        calls = TwoCalls(cold=rss(size), warm=None, is_enough=True)
+        known = known_fills(RECORD, is_complete=True)
+        assert against(*limit(0, 0), calls, known) is expected
+
+
 @pytest.mark.parametrize(
     ("cold", "took", "imports", "expected"),
     [

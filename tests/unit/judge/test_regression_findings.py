@@ -327,6 +327,9 @@ def test_same_cause(cause, expected) -> None:
     text = as_before(FOUND, of_test).text
     above = "peak RSS 30.0 MiB is 10.0 MiB (50%) above the baseline of 20.0 MiB; "
     assert fnmatchcase(text, f"{above}{expected}")
+    reused = replace(FOUND, rule="undecided", peak=rss(21))
+    there = above.replace("; ", " in a fresh process (here it reused freed memory); ")
+    assert fnmatchcase(judged_by_group(reused, of_test).text, f"{there}{expected}")
     assert judged_by_group(replace(FOUND, rule="undecided"), of_test) == replace(
         FOUND, text=text
     )

@@ -76,6 +76,19 @@ def test_together(one, other, where, together) -> None:
     assert (1 if together else 2) == len(groups.values())
 
 
+def test_explained() -> None:
+    """Tests with one known line explain as much growth of others nearby, if they are enough."""
+    groups = CauseGroups()
+    for number, size in enumerate((3, 3.1, 9)):
+        groups.add(f"a::{number}", cause(size, lines=A), fails=True)
+    groups.add("a::fill", cause(20, holder="data.t", is_fill=True), fails=True)
+    quarter = MIB // 4
+    near = (3 * MIB - quarter, int(3.1 * MIB) + quarter)
+    far = (9 * MIB - int(0.27 * MIB), 9 * MIB + int(0.27 * MIB))
+    assert groups.explained("a::new", (), 3) == (near, far)
+    assert groups.explained("a::new", (), 4) == groups.explained("b::new", (), 3) == ()
+
+
 def test_narrowed() -> None:
     """A line that may have grown in every test of a group is the one that grew."""
     groups = CauseGroups()
