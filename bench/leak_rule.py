@@ -86,6 +86,10 @@ class Simulated:
         """Nor does it leave any in the frozen heap."""
         return False
 
+    def small_blocks(self) -> bytes:
+        """Nor has it small blocks."""
+        return b""
+
     def settle(self, *, types: bool = True) -> None:
         """Nor does it fill caches."""
 

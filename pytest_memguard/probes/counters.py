@@ -9,6 +9,7 @@ from array import array
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+from pytest_memguard.errors import Unmeasurable
 from pytest_memguard.model.leaks import Signal
 from pytest_memguard.model.results import Gap
 from pytest_memguard.probes.resident import ProcFile
@@ -23,6 +24,7 @@ from pytest_memguard.probes.signal_readers import (
     read_file,
     uncollectable_objects,
 )
+from pytest_memguard.probes.slack import SlackProbe
 from pytest_memguard.probes.thread_cache import thread_cache
 
 _STATUS: Final = 4096
@@ -56,6 +58,7 @@ class Counters:
     def __init__(self, *, resources: bool = True) -> None:
         self.gaps: list[Gap] = []
         self._cache = thread_cache()
+        self._slack = _slack_probe()
         self.heap = self._c_heap()
         self.open_files = self._open_files() if resources else None
         readers: list[tuple[Signal, Reader | None]] = [
@@ -105,6 +108,10 @@ class Counters:
         """
         for index, reader in enumerate(self._readers):
             row[index] = reader()
+
+    def small_blocks(self) -> bytes:
+        """Return pymalloc's statistics; empty where there are none."""
+        return b"" if self._slack is None else self._slack.statistics()
 
     def _gap(self, subject: str, reason: str) -> None:
         self.gaps.append(Gap(subject=f"leak check: {subject}", reason=reason))
@@ -218,3 +225,10 @@ class Counters:
             return count
 
         return children
+
+
+def _slack_probe() -> SlackProbe | None:
+    try:
+        return SlackProbe()
+    except Unmeasurable:
+        return None

@@ -95,7 +95,7 @@ class SlackProbe:
 
     def _read(self, malloc: int = 0, anywhere: int = 0, heap: int = 0) -> Slack:
         """Measure the free memory of pymalloc; args: those of `Slack`."""
-        text = self._heap.printed(self._print)
+        text = self.statistics()
         if not text.strip() and sys.getallocatedblocks():
             return Slack(
                 hooked=True,
@@ -105,6 +105,10 @@ class SlackProbe:
                 explained=heap + malloc,
             )
         return parse_malloc_stats(text, malloc, anywhere, heap)
+
+    def statistics(self) -> bytes:
+        """Return pymalloc's statistics, as CPython prints them; empty while it is hooked."""
+        return self._heap.printed(self._print)
 
     def read_used(self) -> int | None:
         """Return the bytes in pymalloc's blocks; ``None`` while another tool hooks it."""

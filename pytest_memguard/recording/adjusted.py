@@ -95,6 +95,10 @@ class AdjustedSignals:
             for share in self._shares:
                 row[index] -= share.taken(signal)
 
+    def small_blocks(self) -> bytes:
+        """Return nothing: the shares of pymalloc's blocks are not known."""
+        return b""
+
     def collect(self) -> None:
         """Collect garbage."""
         self._reader.collect()

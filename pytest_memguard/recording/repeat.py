@@ -26,6 +26,7 @@ from pytest_memguard.model.leak_sizes import is_large
 from pytest_memguard.model.leaks import BYTE_SIGNALS, Signal, Verdict
 from pytest_memguard.recording.artefacts import AGAIN, Artefacts
 from pytest_memguard.recording.calls import CallFailed
+from pytest_memguard.recording.in_place import GrowthInPlace
 from pytest_memguard.recording.kept_rounds import KeptRounds
 from pytest_memguard.recording.limits import (
     INSTRUMENTED,
@@ -110,6 +111,8 @@ class Repetition:
         self._earlier[:] = self._first
         self._looks_clean = False
         self._clean_at = 0.0
+        self._in_place = GrowthInPlace(reader.small_blocks)
+        self._watches = False
         self._disturbed = self._too_slow = False
         self._slow = SlowToEnd(
             self._call_once, reader, self._start, limits.seconds, patience or Patience()
@@ -145,7 +148,7 @@ class Repetition:
             return None
         screens = _SCREENS if self._limits.calls >= MANY_CALLS else 2
         settle = False
-        for _ in range(screens):
+        for number in range(1, screens + 1):
             if self._stopped():
                 break
             self._round(_SCREEN, settle=settle)
@@ -153,7 +156,11 @@ class Repetition:
                 self._note_growth(self._before)
                 return None
             if self._passes():
-                if self._may_pause():
+                grows = self._in_place.has_grown(_SCREEN)
+                if grows and number < screens:
+                    self._watches = True  # between the rounds we may have grown ourselves
+                    continue
+                if grows or self._may_pause():
                     self._note_growth(self._after)
                     self._looks_clean = True
                     self._clean_at = self._spent()
@@ -437,11 +444,16 @@ class Repetition:
         self._read(self._before, settle=settle, types=first)
         if first and self._does_harm():
             return
+        if self._watches:
+            self._in_place.note()
         self._calls(size, self._settle if settle else self._collect)
         self._read(self._after, settle=settle, before=self._before if settle else None)
+        if not settle:
+            self._in_place.note()  # at once: what runs in between fills free lists
         if not settle and self._has_grown(size):
             # new blocks may be the interpreter's type caches: clear them, as before this round
             self._read(self._after, settle=False, types=True, before=self._before)
+            self._in_place.note(instead=True)
         self._rounds.add(size, self._before, self._after)
         self._update_grown(self._after)
 

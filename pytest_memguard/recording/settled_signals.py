@@ -88,6 +88,10 @@ class SettledSignals:
         if before is not None:
             self._wait(row, before, settle=settle)
 
+    def small_blocks(self) -> bytes:
+        """Return pymalloc's statistics; empty where there are none."""
+        return self._counters.small_blocks()
+
     def collect(self) -> None:
         """Collect garbage, unless it is to be seen."""
         if not self._respect_disabled or gc.isenabled():

@@ -29,6 +29,9 @@ class SignalReading(Protocol):
     ) -> None:
         """Read every signal into a row."""
 
+    def small_blocks(self) -> bytes:
+        """Return pymalloc's statistics; empty where there are none."""
+
     def collect(self) -> None:
         """Collect garbage."""
 

@@ -27,6 +27,12 @@ LEAKS = {
         def test_it():
             BUFFER.extend(b"x" * 100)
     """,
+    "small": """
+        BUFFER = bytearray()
+
+        def test_it():
+            BUFFER.extend(b"x" * 40)
+    """,
     "written": """
         import io
 
@@ -66,6 +72,13 @@ INNOCENT = {
         def test_it():
             if len(BUFFER) < 20_000:
                 BUFFER.extend(b"x" * 100)
+    """,
+    "small": """
+        BUFFER = bytearray()
+
+        def test_it():
+            if len(BUFFER) < 320:
+                BUFFER.extend(b"x" * 40)
     """,
     "first": """
         KEPT = []

@@ -38,6 +38,11 @@ class FakeCounters:
         self.resources: Sequence[int] = [3, 4]
         self.now: dict[str, int] = dict.fromkeys(SIGNALS, 0)
         self.reads = 0
+        self.small = 0
+
+    def small_blocks(self) -> bytes:
+        """Statistics of small blocks, if a test has set their bytes."""
+        return malloc_stats(self.small) if self.small else b""
 
     def row(self) -> array[int]:
         """Room for a reading."""
@@ -48,6 +53,12 @@ class FakeCounters:
         self.reads += 1
         for index, signal in enumerate(SIGNALS):
             row[index] = self.now[signal]
+
+
+def malloc_stats(used: int) -> bytes:
+    """Statistics of pymalloc with so many bytes in use."""
+    row = f"0 16 1 {used // 16} 5"
+    return f"class\n-----\n{row}\n# arenas\n5 unused pools * 16384".encode()
 
 
 class RealBlocks(FakeCounters):
@@ -113,6 +124,29 @@ def test_a_clean_call_takes_five_readings(repeated, counters) -> None:
     """Signals are read once at the start, and twice for each of two rounds."""
     repeated({}).verdict()
     assert counters.reads == 5
+
+
+@pytest.mark.parametrize(
+    ("sizes", "calls", "state"),
+    [
+        pytest.param(lambda call: 40 * call, 200, "leaking", id="grows"),
+        pytest.param(lambda call: 400 * (call > 8), 14, "clean", id="grows-once"),
+        pytest.param(lambda call: 600 * (call > 4), 10, "clean", id="before-the-round"),
+        pytest.param(lambda call: -40 * call, 10, "clean", id="shrinks"),
+    ],
+)
+def test_growth_inside_small_blocks(repeated, counters, sizes, calls, state) -> None:
+    """It is seen in every round, or there are no more calls than usual; the heap shows it."""
+    base = 1 << 20
+
+    def growth(call: int) -> dict[str, int]:
+        counters.small = base + sizes(call)
+        return {"C heap": 40} if state == "leaking" and call > 16 else {}
+
+    counters.small = base
+    repetition = repeated(growth, Limits(calls=calls + 200))
+    assert repetition.verdict().state == state
+    assert repetition.calls == calls or state == "leaking"
 
 
 @pytest.mark.parametrize(
