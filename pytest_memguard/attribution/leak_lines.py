@@ -267,7 +267,7 @@ def _steady_groups(
         blocks: all blocks of the line.
         least: the least number of blocks of a group.
     """
-    names = {native: _own_functions(native) for native in {one.native for one in blocks}}
+    names = {native: own_functions(native) for native in {one.native for one in blocks}}
     groups: dict[tuple[str, ...], list[Blocks]] = {}
     for block in blocks:
         groups.setdefault(names[block.native], []).append(block)
@@ -451,7 +451,7 @@ def c_functions(native: Sequence[str]) -> tuple[str, ...]:
     Args:
         native: C functions called from the innermost Python frame, innermost first.
     """
-    return _own_functions(native)[:_NATIVE]
+    return own_functions(native)[:_NATIVE]
 
 
 def is_through_ffi(native: Sequence[str]) -> bool:
@@ -459,7 +459,7 @@ def is_through_ffi(native: Sequence[str]) -> bool:
     return any(map(_FFI.match, native))
 
 
-def _own_functions(native: Sequence[str]) -> tuple[str, ...]:
+def own_functions(native: Sequence[str]) -> tuple[str, ...]:
     """Return all C functions of extensions; see `c_functions`."""
     own: list[str] = []
     for name in native:

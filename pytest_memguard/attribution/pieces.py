@@ -75,6 +75,10 @@ class Piece(Protocol):
     def tables(self) -> int:
         """Whether it is a table that was there before, and only its bytes are more: 1 or 0."""
 
+    @property
+    def pool(self) -> str:
+        """The C function that had it from malloc, if it gives hardly any memory back."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reused:
@@ -106,6 +110,8 @@ class Reused:
     """Unknown as well."""
     tables: int = 0
     """It is no table."""
+    pool: str = ""
+    """It is Python's."""
 
 
 def chunk_size(size: int) -> int:

@@ -59,6 +59,7 @@ DIAGNOSIS_CODEC: Final = Codec(
     "fingerprint",
     Key("earlier_fingerprint", "former_fingerprint", missing=""),
     Key("per_call", "bytes_per_call", missing=None),
+    Key("pool", missing=""),
     not_stored=["is_cut_short", "traced", "unnamed", "unnamed_small"],
 )
 

@@ -185,6 +185,9 @@ class Diagnosis:
     """Whether there was not enough time to find everything."""
     traced: bool = False
     """Whether the test traces allocations itself, so that not all lines may be known."""
+    pool: str = ""
+    """The C function that may have handed on memory from line to line: of each line it is not
+    known whether it keeps anything; usually empty."""
     unnamed: int = 0
     """Number of Python's blocks that stay and have no line worth naming; it is not stored."""
     unnamed_small: int = 0

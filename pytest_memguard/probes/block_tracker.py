@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from dataclasses import replace
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final
@@ -20,6 +21,7 @@ from pytest_memguard.probes.memray_module import (
     leave,
 )
 from pytest_memguard.probes.ours import Ours
+from pytest_memguard.probes.pools import getter_of, pools_among
 from pytest_memguard.probes.surviving_blocks import is_of_instruments, native_of
 from pytest_memguard.values import dataclass
 
@@ -27,6 +29,8 @@ _FRAMES: Final = 40
 _MOST_RECORDS: Final = 3_000_000
 """The most allocations and deallocations that are read, at half a microsecond each."""
 _MOST_BLOCKS: Final = 200_000
+_INNERMOST: Final = 4
+"""Frames in which the function is that had a block from malloc."""
 _SMALL: Final = 512
 """Bytes up to which a block of pymalloc is in an arena."""
 _NOTE_SIZE: Final = 123_457
@@ -64,6 +68,8 @@ class Block:
     """Its place in the order in which the blocks were allocated, from 1."""
     tables: int = 0
     """Whether it is a table that was there before, and only its bytes are more: 1 or 0."""
+    pool: str = ""
+    """The C function that had it from malloc, if it gives hardly any memory back."""
 
     @property
     def block(self) -> int:
@@ -142,11 +148,15 @@ def _live_blocks(reader: Any, kinds: Any) -> list[Block] | None:
     frees = {int(kinds.FREE), int(kinds.MUNMAP), int(kinds.PYMALLOC_FREE)}
     alive: dict[int, tuple[Any, int]] = {}
     freed: Counter[int] = Counter()
+    gone = _Freed()
     part, thread = 0, None
     for record in reader.get_allocation_records():
         if record.allocator in frees:
-            if alive.pop(record.address, None) is None:
+            known = alive.pop(record.address, None)
+            if known is None:
                 freed[record.tid] += 1
+            else:
+                gone.add(known[0])
         else:
             alive[record.address] = (record, part)
             if record.size == _NOTED and _is_note(record):
@@ -162,7 +172,7 @@ def _live_blocks(reader: Any, kinds: Any) -> list[Block] | None:
     }
     stacks: dict[tuple[int, int], tuple[Any, Any]] = {}
     heap = heap_addresses()
-    return [
+    blocks = [
         _block(
             record,
             stacks,
@@ -179,6 +189,41 @@ def _live_blocks(reader: Any, kinds: Any) -> list[Block] | None:
             ),
             key=itemgetter(0),
         )
+    ]
+    return _with_pools(blocks, gone)
+
+
+class _Freed:
+    """How many blocks from each stack of C functions were freed."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[int] = Counter()
+        self._records: dict[int, Any] = {}
+
+    def add(self, record: Any) -> None:
+        """Count a block that was freed."""
+        key = getattr(record, "native_stack_id", 0)
+        self._counts[key] += 1
+        self._records.setdefault(key, record)
+
+    def by_getter(self) -> Counter[str]:
+        """Return the counts by the function that had the blocks from malloc."""
+        found: Counter[str] = Counter()
+        for key, count in self._counts.items():
+            native = self._records[key].native_stack_trace(max_stacks=_INNERMOST)
+            found[getter_of([frame[0] for frame in native])] += count
+        return found
+
+
+def _with_pools(blocks: list[Block], gone: _Freed) -> list[Block]:
+    """Return the blocks, with the pools that some are from."""
+    getters = [getter_of(one.native) if one.in_c_heap else "" for one in blocks]
+    if not any(getters):
+        return blocks
+    pools = pools_among(getters, gone.by_getter())
+    return [
+        replace(one, pool=name) if name in pools else one
+        for one, name in zip(blocks, getters, strict=True)
     ]
 
 

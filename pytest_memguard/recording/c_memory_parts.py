@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from pytest_memguard.attribution.leak_lines import innermost, line_of_shared
+from pytest_memguard.attribution.shared_pools import shared_pools
 from pytest_memguard.recording.causes import memory_of
 from pytest_memguard.recording.populations import combined
 
@@ -34,6 +35,7 @@ def with_c_memory_divided(causes: Sequence[Cause]) -> list[Cause]:
     causes of such memory are not told apart by what they lead to. All of it is one leak if
     functions do not leave as many blocks in each call: what a library takes for one call may
     come from several functions then, and from memory of its own that others have allocated.
+    So are lines that share a pool: which of them keeps the memory is not known.
 
     Args:
         causes: everything that keeps something.
@@ -41,7 +43,9 @@ def with_c_memory_divided(causes: Sequence[Cause]) -> list[Cause]:
     often = [cause for cause in causes if _is_of_c(cause)]
     if len(often) < 2:
         return list(causes)
-    groups = _together(map(_main_functions, often))
+    shared = shared_pools(piece for cause in often for piece in cause.pieces)
+    users = ({_function_of(piece) for piece in pieces} for pieces in shared.values())
+    groups = _together([*map(_main_functions, often), *users])
     divided = [_of_functions(group, often) for group in groups]
     if len(groups) < 2 or not all(map(_is_even, divided)):
         divided = [combined(often[0], often[1:])]

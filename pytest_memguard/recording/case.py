@@ -474,6 +474,7 @@ class Case:
             self.parts = (self._explanation.with_notes(parts[0]), *parts[1:])
         elif parts:
             self._explanation.add_path(parts[0].diagnosis.path)
+            self._explanation.add_pool(parts[0].diagnosis.pool)
         return bool(self.parts or leaks)
 
     def _grew_on(self, cause: Cause) -> bool:

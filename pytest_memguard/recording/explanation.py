@@ -196,6 +196,15 @@ class Explanation:
         notes = tuple(note for note in self.diagnosis.notes if not says_no_holder(note))
         self.diagnosis = named(replace(self.diagnosis, path=path, notes=notes))
 
+    def add_pool(self, pool: str) -> None:
+        """Add that lines may have memory which others took, as only the division can tell.
+
+        Args:
+            pool: the C function that may have handed it on; empty if none has.
+        """
+        if self.diagnosis is not None and self.diagnosis.path is None:
+            self.diagnosis = replace(self.diagnosis, pool=pool)
+
     def prefers(self, part: Part) -> bool:
         """Return whether the division's explanation of the only leak is preferred.
 

@@ -14,6 +14,7 @@ from pytest_memguard.attribution.leak_lines import (
 from pytest_memguard.attribution.origins import (
     Origin,
 )
+from pytest_memguard.attribution.shared_pools import shared_pool
 from pytest_memguard.attribution.values import is_value
 from pytest_memguard.model.leaks import (
     Diagnosis,
@@ -83,6 +84,7 @@ def part_from(cause: Cause, verdict: Verdict, made: Sequence[Origin]) -> Part:
         types=cause.holding.types,
         path=cause.path,
         notes=_notes(cause),
+        pool=shared_pool(cause.pieces) if cause.path is None else "",
         unnamed=unnamed,
         unnamed_small=unnamed_small,
     )

@@ -25,6 +25,11 @@ _NOT_DIAGNOSED = (
     "to see what holds the memory, and to accept the leak by its fingerprint; or leave the "
     "test out with @pytest.mark.mem_no_leak_check(reason=...)."
 )
+_HANDED_ON = (
+    "{} gave hardly any memory back to malloc, so its library may keep it for reuse. It may "
+    "have handed on memory that other lines took: a line here may keep nothing, and another "
+    "what it took."
+)
 _ROUNDS = 8
 _IN_BYTES = 10_000
 _ALL = 0.8
@@ -83,6 +88,8 @@ def _who(diagnosis: Diagnosis | None) -> str:
         return ""
     if diagnosis.path is not None and diagnosis.path.holder:
         return f"; held by {diagnosis.path.holder}"
+    if diagnosis.pool:
+        return f"; allocated by C function {diagnosis.pool}"
     if diagnosis.lines:
         line = diagnosis.lines[0]
         place = f"{line.file}:{line.line}" if line.line else ""
@@ -203,6 +210,8 @@ def _blamed(diagnosis: Diagnosis, signals: Sequence[Signal]) -> list[str]:
         parts.append(f"{what}, over {diagnosis.calls} more calls:\n{table}")
         parts += _not_counted(diagnosis) if "blocks" in signals else []
         parts += _unaccounted(diagnosis)
+    if diagnosis.pool:
+        parts.append(one_line(_HANDED_ON.format(diagnosis.pool)))
     if diagnosis.types:
         table = type_table(diagnosis.types, diagnosis.calls)
         parts.append(f"Objects that become more:\n{table}")

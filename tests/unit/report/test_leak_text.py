@@ -185,6 +185,14 @@ NATIVE = Diagnosis(
 )
 
 
+def test_pool():
+    """Memory that may have been handed on has the C function that had it, and no line."""
+    reading = leaking(rate("C heap", 32), diagnosis=replace(BLAME, path=None, pool="get"))
+    headline, *_ = leak_text(reading).splitlines()
+    assert headline.endswith("; allocated by C function get (leaking)")
+    assert "a line here may keep nothing" in leak_text(reading)
+
+
 @pytest.mark.parametrize(
     ("name", "reading"),
     [
