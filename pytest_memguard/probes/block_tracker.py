@@ -21,7 +21,7 @@ from pytest_memguard.probes.memray_module import (
     leave,
 )
 from pytest_memguard.probes.ours import Ours
-from pytest_memguard.probes.pools import getter_of, pools_among
+from pytest_memguard.probes.pools import Getters, pools_among
 from pytest_memguard.probes.surviving_blocks import is_of_instruments, native_of
 from pytest_memguard.values import dataclass
 
@@ -206,24 +206,25 @@ class _Freed:
         self._counts[key] += 1
         self._records.setdefault(key, record)
 
-    def by_getter(self) -> Counter[str]:
+    def by_getter(self, getters: Getters) -> Counter[str]:
         """Return the counts by the function that had the blocks from malloc."""
         found: Counter[str] = Counter()
         for key, count in self._counts.items():
             native = self._records[key].native_stack_trace(max_stacks=_INNERMOST)
-            found[getter_of([frame[0] for frame in native])] += count
+            found[getters.of([frame[0] for frame in native])] += count
         return found
 
 
 def _with_pools(blocks: list[Block], gone: _Freed) -> list[Block]:
     """Return the blocks, with the pools that some are from."""
-    getters = [getter_of(one.native) if one.in_c_heap else "" for one in blocks]
-    if not any(getters):
+    getters = Getters()
+    names = [getters.of(one.native) if one.in_c_heap else "" for one in blocks]
+    if not any(names):
         return blocks
-    pools = pools_among(getters, gone.by_getter())
+    pools = pools_among(names, gone.by_getter(getters))
     return [
         replace(one, pool=name) if name in pools else one
-        for one, name in zip(blocks, getters, strict=True)
+        for one, name in zip(blocks, names, strict=True)
     ]
 
 

@@ -6,7 +6,6 @@ import ctypes
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
 from typing import Final
 
 _RETURNED: Final = 0.1
@@ -21,23 +20,30 @@ _OF_PYTHON: Final = re.compile(r"_?Py|_?ffi_call")
 _PREFIX: Final = re.compile(r"^_*(GI_+)?|@.*$|\.(part|cold|constprop|isra).*$")
 
 
-def getter_of(native: Sequence[str]) -> str:
-    """Return the function of a library that had a block from malloc; empty if there is none.
+class Getters:
+    """Knows which functions of libraries had blocks from malloc."""
 
-    It is none that Python or the C library has: `strdup` or `PyMem_Malloc` keep nothing.
+    def __init__(self) -> None:
+        self._process = ctypes.CDLL(None)
+        self._public: dict[str, bool] = {}
 
-    Args:
-        native: C functions, innermost first.
-    """
-    name = next((one for one in native if one and not _ALLOCATES.match(one)), "")
-    return "" if not name or _OF_PYTHON.match(name) or _is_public(name) else name
+    def of(self, native: Sequence[str]) -> str:
+        """Return the function that had a block from malloc; empty if no library's had.
 
+        It is none that Python or the C library has: `strdup` or `PyMem_Malloc` keep nothing.
 
-@lru_cache(maxsize=256)
-def _is_public(name: str) -> bool:
-    """Return whether the interpreter or the C library has a function of this name."""
-    plain = _PREFIX.sub("", name)
-    return bool(plain) and hasattr(ctypes.CDLL(None), plain)
+        Args:
+            native: C functions, innermost first.
+        """
+        name = next((one for one in native if one and not _ALLOCATES.match(one)), "")
+        return "" if not name or _OF_PYTHON.match(name) or self._is_public(name) else name
+
+    def _is_public(self, name: str) -> bool:
+        """Return whether the interpreter or the C library has a function of this name."""
+        if name not in self._public:
+            plain = _PREFIX.sub("", name)
+            self._public[name] = bool(plain) and hasattr(self._process, plain)
+        return self._public[name]
 
 
 def pools_among(alive: Iterable[str], freed: Mapping[str, int]) -> frozenset[str]:

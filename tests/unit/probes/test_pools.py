@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_memguard.probes.pools import getter_of, pools_among
+from pytest_memguard.probes.pools import Getters, pools_among
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ from pytest_memguard.probes.pools import getter_of, pools_among
 )
 def test_getter(native, getter):
     """It is the innermost function of a library, and none that keeps nothing."""
-    assert getter == getter_of(native)
+    assert getter == Getters().of(native)
 
 
 @pytest.mark.parametrize(
