@@ -13,6 +13,10 @@ LEAST: Final = 6
 """The least number of calls for finding the cause of a leak."""
 
 
+FEWEST: Final = 3
+"""So few calls show the lines of a leak, if there is no time for more."""
+
+
 class CallFailed(Exception):  # noqa: N818  a state of the repetition, not an error of ours
     """A call did not do what the first call did; the text says what happened."""
 
@@ -82,20 +86,26 @@ def in_time(step: Callable[[], Known], known: Known) -> Known:
         return known
 
 
-def make_calls(call: Callable[[], None], calls: int, seconds: float) -> int:
+def make_calls(call: Callable[[], None], calls: int, seconds: float, least: int = LEAST) -> int:
     """Make a number of calls, or fewer if they take too long; return how many were made.
 
     Args:
         call: makes one call.
         calls: the number of calls.
         seconds: after these seconds no more calls are made than are necessary.
+        least: so many calls are necessary.
 
     Raises:
-        CallFailed: if a call failed.
+        CallFailed: if a call failed, or if there was no time for even a few.
     """
     end = Clock.seconds() + seconds
     made = 0
-    while made < calls and (made < LEAST or Clock.seconds() < end):
-        call()
+    while made < calls and (made < least or Clock.seconds() < end):
+        try:
+            call()
+        except OutOfTime:
+            if made < FEWEST:
+                raise
+            break
         made += 1
     return made

@@ -21,7 +21,7 @@ from pytest_memguard.model.leaks import MEMORY_SIGNALS, RetentionPath, Signal, V
 from pytest_memguard.probes.block_tracker import BlockTracker, heap_addresses
 from pytest_memguard.probes.heap import TrackerFolder
 from pytest_memguard.probes.process_memory import memory_reader
-from pytest_memguard.recording.calls import make_calls
+from pytest_memguard.recording.calls import LEAST, make_calls
 from pytest_memguard.sizes import format_number
 from pytest_memguard.values import dataclass
 
@@ -35,6 +35,8 @@ _SECONDS: Final = 3.0
 """The most seconds for the work before and after the calls, and for the calls themselves."""
 _PARTS: Final = (0.25, 0.625, 1.0)
 """Shares of the calls at which their parts end."""
+_LEAST: Final = LEAST // len(_PARTS)
+"""The least number of calls in each part."""
 _RELEASED_BY: Final[Mapping[Signal, frozenset[str]]] = {
     "open files": frozenset({"fileno", "close"}),
     "Python threads": frozenset({"join"}),
@@ -142,7 +144,7 @@ def causes_of(
             parts: list[int] = []
             for share in _PARTS:
                 more = round(share * calls) - sum(parts)
-                parts.append(make_calls(call, more, _SECONDS / len(_PARTS)))
+                parts.append(make_calls(call, more, _SECONDS / len(_PARTS), _LEAST))
                 tracker.note()
             calls = sum(parts)
             collect()

@@ -40,6 +40,22 @@ def made_of(call) -> int:
     return made
 
 
+@pytest.mark.parametrize("seconds", [9.0, 3.0])
+def test_too_little_time_for_all_calls(clock, seconds) -> None:
+    """A few calls are enough if there is no time for more; two are not."""
+    calls = TimedCall(lambda: clock.advance(3.0), seconds)
+    if seconds < 9.0:
+        with pytest.raises(OutOfTime):
+            make_calls(calls, 20, 60.0)
+    else:
+        assert make_calls(calls, 20, 60.0) == 3
+
+
+def test_fewer_calls_in_parts(clock) -> None:
+    """Where calls are made in parts, each needs fewer."""
+    assert make_calls(lambda: clock.advance(9.0), 20, 1.0, 2) == 2
+
+
 def test_time_of_all_explanations(clock) -> None:
     """Time between the calls does not count, and the last one may take longer."""
     call = TimedCall(lambda: clock.advance(3.0), 10.0)

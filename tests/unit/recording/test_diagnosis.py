@@ -11,6 +11,7 @@ import pytest
 from pytest_memguard.attribution.growth import GrowthFound
 from pytest_memguard.model.leaks import Rate, RetentionPath, TypeGrowth, Verdict
 from pytest_memguard.recording import diagnosis
+from pytest_memguard.recording.calls import TimedCall
 from tests.support.fresh_process import fresh
 from tests.unit.attribution.leaking import NAME, module
 
@@ -90,6 +91,27 @@ def test_little_time_is_enough_for_the_holder():
     assert (all_of_it, nothing) == (["traced again", "closer"], [])
     assert few < many
     assert holder == same == f"{NAME}.L"
+
+
+def _out_of_time() -> tuple[str, list[str], bool]:
+    """Holder and lines of a leak with time for four calls, and whether it has a name."""
+    rate = Rate(signal="blocks", per_call=2.0, low=2.0, high=2.0)
+    verdict = Verdict(state="leaking", calls=30, rates=(rate,))
+    with module("L = []\ndef leak():\n  L.append([[]])") as made:
+        call = TimedCall(lambda: (time.sleep(0.1), made.leak()), 0.45)
+        gc.collect()
+        gc.freeze()
+        result, _ = diagnosis.diagnose(call, verdict, gc.collect, fork=False, seconds=2.0)
+    return (
+        result.path.holder,
+        [line.function for line in result.lines],
+        bool(result.fingerprint),
+    )
+
+
+def test_calls_that_the_time_is_not_enough_for():
+    """What the few calls have shown is told if there is no time for as many as it takes."""
+    assert fresh(_out_of_time) == (f"{NAME}.L", ["leak"], True)
 
 
 def _few_calls() -> tuple[int, str]:
