@@ -60,6 +60,7 @@ DIAGNOSIS_CODEC: Final = Codec(
     Key("earlier_fingerprint", "former_fingerprint", missing=""),
     Key("per_call", "bytes_per_call", missing=None),
     Key("pool", missing=""),
+    Key("more_lines", missing=0),
     not_stored=["is_cut_short", "traced", "unnamed", "unnamed_small"],
 )
 

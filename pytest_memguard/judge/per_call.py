@@ -91,6 +91,7 @@ def scaled_to_all_calls(
     return verdict, replace(
         diagnosis,
         lines=lines[:LINES],
+        more_lines=max(0, len(lines) - LINES),
         types=types,
         per_call=known,
         notes=(*diagnosis.notes, *rises),

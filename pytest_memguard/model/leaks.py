@@ -169,6 +169,8 @@ class Diagnosis:
     """Number of calls under the tracker."""
     lines: tuple[LeakLine, ...] = ()
     """Allocating lines, the largest first."""
+    more_lines: int = 0
+    """Number of further lines, which are smaller and not among them."""
     types: tuple[TypeGrowth, ...] = ()
     """Types of which there are more objects, the largest first."""
     path: RetentionPath | None = None

@@ -12,13 +12,15 @@ from pytest_memguard.report.columns import WIDTH, shortened_name
 from pytest_memguard.report.table import plain_table
 from pytest_memguard.sizes import KIB, format_number, format_size
 
-_DIGITS: Final = 4
+_DIGITS: Final = 3
 _CLONE: Final = re.compile(r"( const)?( \[clone [^\]]*\])*$")
 """What follows the parameters of a C++ function."""
 _PADDING: Final = "  "
 """What a column has beside its header."""
 _CALLS_TO_ROUND: Final = 8
 """From so many calls on, one block more or less is no reason for a fraction."""
+_MISSING: Final = 0.01
+"""Nor is this share of the blocks, which may be in memory that was in use before."""
 
 
 def rounds_table(rounds: Sequence[Round], first: int, signals: Sequence[Signal]) -> str:
@@ -53,8 +55,9 @@ def _per_call(count: int, calls: int) -> str:
     number shown where one block more or less over all calls would make the difference.
     """
     whole = round(count / calls)
-    if whole and calls >= _CALLS_TO_ROUND and abs(count - whole * calls) <= 1:
-        return str(whole)
+    off = abs(count - whole * calls)
+    if whole and calls >= _CALLS_TO_ROUND and off <= max(1, _MISSING * count):
+        return f"{whole:,}"
     return format_number(count / calls, _DIGITS)
 
 

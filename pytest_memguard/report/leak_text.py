@@ -34,6 +34,8 @@ _ROUNDS = 8
 _IN_BYTES = 10_000
 _ALL = 0.8
 """Share of the growth that lines must account for; allocators round up."""
+_NEAR = 0.15
+"""So near to a whole number is what each call keeps, if its interval has that number."""
 _SOME_BLOCKS = 0.5
 """So many blocks per call are worth a sentence."""
 _OF_MEMORY: frozenset[Signal] = BYTE_SIGNALS | {"blocks"}
@@ -75,12 +77,19 @@ def leak_sentence(reading: LeakReading) -> str:
 
 def kept_text(rate: Rate) -> str:
     """Return how much of a signal each call keeps, in words: "3 blocks"."""
-    number = format_number(rate.per_call)
+    number = format_number(_likely(rate))
     unit = _UNITS[rate.signal]
     if number == "1":
         return f"1 {unit}"
     plural = "processes" if unit == "child process" else f"{unit}s"
     return f"{number} {'child processes' if plural == 'processes' else plural}"
+
+
+def _likely(rate: Rate) -> float:
+    """Return the number of things that each call keeps: a whole one if it may well be that."""
+    whole = round(rate.per_call)
+    is_near = abs(rate.per_call - whole) <= _NEAR and rate.low <= whole <= rate.high
+    return whole if whole and is_near else rate.per_call
 
 
 def _who(diagnosis: Diagnosis | None) -> str:
@@ -207,7 +216,8 @@ def _blamed(diagnosis: Diagnosis, signals: Sequence[Signal]) -> list[str]:
             if any(line.left for line in diagnosis.lines)
             else "Lines whose allocations stay"
         )
-        parts.append(f"{what}, over {diagnosis.calls} more calls:\n{table}")
+        many = "1 more call" if diagnosis.calls == 1 else f"{diagnosis.calls} more calls"
+        parts.append(f"{what}, over {many}:\n{table}")
         parts += _not_counted(diagnosis) if "blocks" in signals else []
         parts += _unaccounted(diagnosis)
     if diagnosis.pool:
@@ -242,7 +252,11 @@ def _unaccounted(diagnosis: Diagnosis) -> list[str]:
         known, whole = f"{lines:,.0f}", f"{diagnosis.per_call:,.0f} bytes"
     else:
         known, whole = format_size(lines), format_size(diagnosis.per_call)
-    return [f"The lines account for {known} of {whole} per call."]
+    which = "lines"
+    if diagnosis.more_lines:
+        number = len(diagnosis.lines)
+        which = f"{number} largest of {number + diagnosis.more_lines} lines"
+    return [f"The {which} account for {known} of {whole} per call."]
 
 
 def path_text(path: RetentionPath) -> str:

@@ -439,6 +439,8 @@ def test_not_too_many_lines() -> None:
     known, found = scaled(leaking([rate("blocks", 30)]), *lines)
     assert known == pytest.approx(3000)
     assert len(found) == LINES
+    diagnosis = Diagnosis(calls=CALLS, lines=tuple(lines))
+    assert scaled_to_all_calls(leaking([rate("blocks", 30)]), diagnosis)[1].more_lines == 20
 
 
 STEPS = [0, 0, 4000, 0, 0, 0, 0, 0, 8000, 0, 0, 0]

@@ -17,7 +17,9 @@ from pytest_memguard.report.leak_tables import leak_line_table, type_table
         pytest.param(20, 16, "1.25", id="every fourth call two"),
         pytest.param(1, 16, "0.0625", id="one block in all calls"),
         pytest.param(15, 16, "1", id="all calls but one"),
-        pytest.param(4, 3, "1.333", id="few calls"),
+        pytest.param(4, 3, "1.33", id="few calls"),
+        pytest.param(766, 16, "48", id="two of many blocks that are missing"),
+        pytest.param(45, 16, "2.81", id="three of few blocks"),
         pytest.param(51_200, 4, "12,800", id="many blocks"),
     ],
 )

@@ -21,7 +21,7 @@ from pytest_memguard.model.leaks import (
 )
 from pytest_memguard.model.results import Outcome
 from pytest_memguard.report.leak_section import leaks_section
-from pytest_memguard.report.leak_text import leak_line, leak_text, path_text
+from pytest_memguard.report.leak_text import kept_text, leak_line, leak_text, path_text
 from pytest_memguard.sizes import MIB
 from tests.support.gold_files import gold
 
@@ -183,6 +183,29 @@ NATIVE = Diagnosis(
         LeakLine(file="<no Python frame>", line=0, function="native code", count=16, size=1),
     ),
 )
+
+
+@pytest.mark.parametrize(
+    ("per_call", "margin", "shown"),
+    [
+        pytest.param(47.9, 0.2, "48 blocks", id="may-be-whole"),
+        pytest.param(6.01, 0.02, "6 blocks", id="nearly"),
+        pytest.param(47.9, 0.05, "47.9 blocks", id="is-not-whole"),
+        pytest.param(1.4, 0.6, "1.4 blocks", id="too-uncertain"),
+        pytest.param(0.1, 0.2, "0.1 blocks", id="less-than-one"),
+    ],
+)
+def test_whole_numbers(per_call, margin, shown):
+    """A number whose interval has a whole one near it reads as that."""
+    low, high = per_call - margin, per_call + margin
+    assert kept_text(Rate(signal="blocks", per_call=per_call, low=low, high=high)) == shown
+
+
+def test_more_lines():
+    """Lines that are not listed are counted where those listed leave something unexplained."""
+    diagnosis = replace(BLAME, per_call=9_000.0, more_lines=7)
+    text = leak_text(leaking(rate("blocks", 3), diagnosis=diagnosis))
+    assert "The 2 largest of 9 lines account for " in text
 
 
 def test_pool():
