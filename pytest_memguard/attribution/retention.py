@@ -342,6 +342,7 @@ def retention_path(
         enforced=bound is not None and bound.enforced,
         never_evicts=bool(kind_in_context(objects, new)),
         owner=chain.root.owner or roots.owner_of(chain.root, objects[: grown_at or 0]),
+        of_globals=grown_at is not None and roots.is_module(id(growing_container)),
         remark=_remark(objects, grown_at, roots) or _OWN_PARAMETER * (".pytestmark" in name),
     )
 

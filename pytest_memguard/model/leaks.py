@@ -159,6 +159,13 @@ class RetentionPath:
     """Whether the holder never removes an entry to make room for another."""
     owner: str = ""
     """The part of the test runner that keeps it for the whole session: ``plugin syrupy``."""
+    of_globals: bool = False
+    """Whether the holder is a module, which gets more globals."""
+
+    @property
+    def holder_words(self) -> str:
+        """Return the holder in words: ``globals of app.cache`` for a module."""
+        return f"globals of {self.holder}" if self.of_globals else self.holder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

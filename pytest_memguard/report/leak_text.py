@@ -96,7 +96,7 @@ def _who(diagnosis: Diagnosis | None) -> str:
     if diagnosis is None:
         return ""
     if diagnosis.path is not None and diagnosis.path.holder:
-        return f"; held by {diagnosis.path.holder}"
+        return f"; held by {diagnosis.path.holder_words}"
     if diagnosis.pool:
         return f"; allocated by C function {diagnosis.pool}"
     if diagnosis.lines:

@@ -543,6 +543,24 @@ def test_what_is_not_registered_for_exit(leaks, beside, words):
     assert blocks[1] < 12
 
 
+def test_new_globals(leaks):
+    """A module holds what is a new global of it; a dict that is a global is named itself."""
+    source = """
+        import itertools
+
+        NUMBERS, TABLE = itertools.count(), {}
+
+        def test_globals():
+            globals()[f"made_{next(NUMBERS)}"] = [[], {}]
+
+        def test_dict():
+            TABLE[next(NUMBERS)] = [[], {}]
+    """
+    paths = [test["leak"]["blame"]["path"] for test in leaks(source, calls=60).values()]
+    found = [(path["holder"], path["of_globals"]) for path in paths]
+    assert found == [("test_it", True), ("test_it.TABLE", False)]
+
+
 MAKER = """
 import itertools
 import sys

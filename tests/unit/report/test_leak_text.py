@@ -208,6 +208,15 @@ def test_more_lines():
     assert "The 2 largest of 9 lines account for " in text
 
 
+def test_new_globals():
+    """A module that gets more globals is no holder that could be emptied by its name alone."""
+    path = RetentionPath(
+        steps=("module app.cache", "made_3"), holder="app.cache", of_globals=True
+    )
+    text = leak_line(leaking(rate("blocks", 3), diagnosis=replace(BLAME, path=path)))
+    assert text.endswith("; held by globals of app.cache (leaking)")
+
+
 def test_pool():
     """Memory that may have been handed on has the C function that had it, and no line."""
     reading = leaking(rate("C heap", 32), diagnosis=replace(BLAME, path=None, pool="get"))
