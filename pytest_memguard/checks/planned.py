@@ -201,6 +201,8 @@ class Checks:
 
     def notes(self, plan: TestPlan | None, uncovered_setup: int | None) -> list[str]:
         """What else the report should say about a test; arguments as a check takes them."""
+        if plan is None:
+            return []
         return [
             note
             for check in self._noting
@@ -209,11 +211,12 @@ class Checks:
 
     def reports(self, nodeid: str) -> bool:
         """Whether a test's result says more than what was measured, whatever that was."""
-        return any(check.reports(nodeid) for check in self._reporting)
+        # no generator: each test is asked, and in most runs of no check
+        return bool(self._reporting) and any(c.reports(nodeid) for c in self._reporting)
 
     def adds_nothing(self, nodeid: str) -> bool:
         """Whether the result of a test without a plan is what was measured, and no more."""
-        return not (self._completes_others or self.reports(nodeid) or self.notes(None, None))
+        return not (self._completes_others or self.reports(nodeid))
 
     def complete(self, outcome: Outcome, plan: TestPlan | None) -> Outcome:
         """Add what the checks alone know to the result of a test."""

@@ -110,25 +110,32 @@ class OutcomeHooks:
         if self.watched.readings:
             self.watched.set_properties(item.user_properties)
         report = yield
-        state = self._state
         if self._tests.runs_again:
             return report
-        if call.when == "setup":
+        when = call.when
+        if when == "setup":
             self._results = {}
-        self._results[call.when] = result_of(report)
-        if report.failed:
+        self._results[when] = result_of(report)
+        if report.outcome == "failed":
             point_at_test(item, call, report)
-        if call.when == "call" and state.is_measured:
-            self._complete_call_report(report)
-        elif call.when == "teardown":
-            self._children.end(was_measured=state.is_measured)
-            if self._has_something_to_report(item):
-                self._hand_on(item, report)
-            self.watched.readings = []
-            if not state.is_fast:
-                state.forget()
-            state.leak = None
+        if when == "call":
+            if self._state.is_measured:
+                self._complete_call_report(report)
+        elif when == "teardown":
+            self._end_test(item, report)
         return report
+
+    def _end_test(self, item: pytest.Item, report: pytest.TestReport) -> None:
+        """Hand on the outcome of a test that has been torn down, if it says anything."""
+        state = self._state
+        measured = state.is_measured
+        self._children.end(was_measured=measured)
+        if (measured and self._keeps_all) or self._has_something_to_report(item):
+            self._hand_on(item, report, measured=measured)
+        self.watched.readings = []
+        if not state.is_fast:
+            state.forget()
+        state.leak = None
 
     def _has_something_to_report(self, item: pytest.Item) -> bool:
         nodeid, state = item.nodeid, self._state
@@ -136,7 +143,6 @@ class OutcomeHooks:
             return True
         return state.is_measured and (
             state.detail is not None
-            or self._keeps_all
             or nodeid in self._suspects
             or state.setup_exceeds_limit
             or self._children.peak is not None
@@ -146,9 +152,11 @@ class OutcomeHooks:
         if self._settings.mem and not self._measurement.lost:
             peak, _ = self._measurement.peak_and_growth()
             report.memguard_peak = peak  # type: ignore[attr-defined]
-        detail = self._measurement.detail
+        detail = self._state.detail
+        if report.outcome != "failed" or detail is None:
+            return
         breached = any(finding.rule in BREACHES for finding in self._state.findings)
-        if report.failed and detail is not None and detail.stages.sums and not breached:
+        if detail.stages.sums and not breached:
             from pytest_memguard.report.failure import stage_lines
             from pytest_memguard.report.table import stage_table
 
@@ -164,7 +172,6 @@ class OutcomeHooks:
             sink is None
             or self._confirm is not None
             or state.plan is not None
-            or not state.is_measured
             or state.detail is not None
             or state.leak is not None
             or state.setup_exceeds_limit
@@ -180,10 +187,9 @@ class OutcomeHooks:
         sink.add_plain(item.nodeid, place, result, state.imports, state.overhead, numbers)
         return True
 
-    def _hand_on(self, item: pytest.Item, report: pytest.TestReport) -> None:
-        state, measured = self._state, self._state.is_measured
-        result = combined_result(self._results)
-        if self._keeps_all and self._hand_on_plain(item, result):
+    def _hand_on(self, item: pytest.Item, report: pytest.TestReport, *, measured: bool) -> None:
+        state, result = self._state, combined_result(self._results)
+        if measured and self._keeps_all and self._hand_on_plain(item, result):
             return
         findings, notes = self._last_words(result) if measured else ((), ())
         phases = self._measurement.phase_readings() if measured else ()
@@ -282,11 +288,12 @@ def short_numbers(findings: Sequence[Finding]) -> str:
 
 def result_of(report: pytest.TestReport) -> str:
     """What one report says of its phase."""
-    if report.failed:
+    outcome = report.outcome  # not by properties: three reports of every test are asked
+    if outcome == "failed":
         return "failed" if report.when == "call" else "error"
     if hasattr(report, "wasxfail"):
-        return "xfailed" if report.skipped else "xpassed"
-    return "skipped" if report.skipped else "passed"
+        return "xfailed" if outcome == "skipped" else "xpassed"
+    return "skipped" if outcome == "skipped" else "passed"
 
 
 def combined_result(results: Mapping[str, str]) -> str:

@@ -37,15 +37,16 @@ def set_properties(
         phases: by other metrics as well, if it was measured by any.
     """
     properties = item.user_properties
-    forget_ours(properties)
-    measured = () if numbers is None else zip((PEAK, DELTA), numbers, strict=True)
-    limits = () if limit is None else (_property(LIMIT, limit),)
-    # at once: a list that grows step by step takes more than it needs
-    properties += (
-        *(_property(name, value) for name, value in measured),
-        *limits,
-        *_other_peaks(phases),
+    if properties:
+        forget_ours(properties)
+    found = (
+        [] if numbers is None else [_property(PEAK, numbers[0]), _property(DELTA, numbers[1])]
     )
+    if limit is not None:
+        found.append(_property(LIMIT, limit))
+    if phases:
+        found += _other_peaks(phases)
+    properties += tuple(found)  # a list that grows step by step takes more than it needs
 
 
 class LimitProperties(dict["int | None", tuple[str, "int | None"]]):
@@ -82,8 +83,6 @@ def forget_ours(properties: list[tuple[str, Any]]) -> None:
     Args:
         properties: pytest's list.
     """
-    if not properties:
-        return
     ours = names()
     properties[:] = [named for named in properties if named[0] not in ours]
 
