@@ -38,6 +38,9 @@ class Checks:
     Args:
         make: makes those that may concern a suite, given which of our markers and fixtures it
             uses.
+
+    Attributes:
+        may_fail_calls: whether `after_call` has to be asked about each test.
     """
 
     def __init__(self, make: Callable[[AbstractSet[str]], Sequence[TestCheck]]) -> None:
@@ -51,6 +54,7 @@ class Checks:
         self._reporting: tuple[TestCheck, ...] = ()
         self._noting: tuple[TestCheck, ...] = ()
         self._failing: tuple[TestCheck, ...] = ()
+        self.may_fail_calls = False
 
     def begin(self, names: AbstractSet[str]) -> None:
         """Make the checks, once the tests are known.
@@ -66,6 +70,7 @@ class Checks:
         self._reporting = self._with_their_own("reports")
         self._noting = self._with_their_own("notes")
         self._failing = self._with_their_own("after_call")
+        self.may_fail_calls = bool(self._failing)
 
     def _with_their_own(self, method: str) -> tuple[TestCheck, ...]:
         """The checks that have a method of their own in the place of one that says nothing."""

@@ -12,6 +12,7 @@ from pytest_memguard.judge.uncounted_children import children_peak, uncounted_ch
 from pytest_memguard.model.measurements import PhaseReading
 from pytest_memguard.model.results import Gap
 from pytest_memguard.probes.ended_children import (
+    counted_faults,
     ended_children,
     most_touched,
     own_memory,
@@ -110,12 +111,11 @@ class ChildrenWatch:
 
     def note(self) -> None:
         """Note what descendants have used so far; what we start ourselves comes next."""
-        now = ended_children()
         newest = self._read_newest()
         is_same = newest is not None and newest == self._newest and not self._lives
-        if now == self._before and (is_same or not self._samples):
+        if counted_faults() == self._before.counted and (is_same or not self._samples):
             return
-        since = self._read()
+        now, since = ended_children(), self._read()
         if (since is not None and since.seen) or now.faults != self._before.faults:
             peak = self._peak(since, now)
             if self._so_far is None or self._so_far.ceiling < peak.ceiling:

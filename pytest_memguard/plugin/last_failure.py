@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 _NAMES = ("last_type", "last_value", "last_traceback", "last_exc")
+_HELD = vars(sys)
 
 
 def forget_last_failure() -> bool:
@@ -16,9 +17,8 @@ def forget_last_failure() -> bool:
     Returns:
         Whether there was anything to let go of.
     """
-    held = vars(sys)
-    if "last_value" not in held and "last_traceback" not in held:
+    if "last_value" not in _HELD and "last_traceback" not in _HELD:
         return False
     for name in _NAMES:
-        held.pop(name, None)
+        _HELD.pop(name, None)
     return True

@@ -147,6 +147,8 @@ class MeasuredTests:
         """
         if nodeid in self._traced:
             return self._required(plan) | Requirements(track=True)
+        if plan is self.last_plan:
+            return self.last_requirements
         known = self._known.get(id(plan))  # it holds the plan
         if known is None:
             known = plan, self._required(plan)
@@ -162,9 +164,9 @@ class MeasuredTests:
         """Whether it matters what a test's setup uses, beyond how far the mark rose in it."""
         if not self.has_fast_path:  # measured by a thread, and only where something asks
             return self.asks(item)
-        plan = self.plan_of(item)
         if self.keeps_all or item.nodeid in self._traced:
             return True
+        plan = self.plan_of(item)
         return plan is not None and not self.requirements_of(plan, item.nodeid).simple
 
     def asks(self, item: pytest.Item) -> bool:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Generator
 from math import inf
 from typing import TYPE_CHECKING
 
+import pytest
+
 from pytest_memguard.escapes import one_line
 from pytest_memguard.plugin.changed_markers import ChangedMarkers
 from pytest_memguard.plugin.failures import printed
@@ -17,8 +19,6 @@ from pytest_memguard.plugin.pytest_internals.items import has_failed
 from pytest_memguard.plugin.so_far import PhaseEnd
 
 if TYPE_CHECKING:
-    import pytest
-
     from pytest_memguard.checks.planned import Checks
     from pytest_memguard.measure.measurement import Measurement
     from pytest_memguard.model.measurements import Finding, PhaseName
@@ -68,6 +68,7 @@ class Phases:
         else:
             self._tests.begin_after_setup(item).collect_late()
 
+    @pytest.hookimpl(wrapper=True, trylast=True)
     def call(self, item: pytest.Item) -> Generator[None, object, object]:
         """Measure a call for which the fast path is not enough."""
         tests, state = self._tests, self._state
@@ -92,7 +93,7 @@ class Phases:
             raise
         state.imports = max(0, len(sys.modules) - modules)
         self.end_call(item, failed=False)
-        if measurement is not None and not tests.runs_again:
+        if measurement is not None and self._checks.may_fail_calls and not tests.runs_again:
             self._fail_after_call(item)
         return result
 
@@ -145,6 +146,7 @@ class Phases:
         self._reports.activate()
         return True
 
+    @pytest.hookimpl(wrapper=True, trylast=True)
     def tear_down(
         self, item: pytest.Item, nextitem: pytest.Item | None
     ) -> Generator[None, object, object]:

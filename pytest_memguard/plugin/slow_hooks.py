@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
+from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_memguard.plugin.fast_hooks import SlowPath
 from pytest_memguard.plugin.last_failure import forget_last_failure
-from pytest_memguard.plugin.measured_tests import MeasuredTests
+
+if TYPE_CHECKING:
+    from pytest_memguard.plugin.measured_tests import MeasuredTests
+    from pytest_memguard.plugin.phases import Phases
 
 
 class SetupHooks:
@@ -57,23 +60,18 @@ class SetupHooks:
 
 
 class SlowHooks:
-    """The hooks around a test where there is no fast path.
+    """The hooks around a test where there is no fast path: those of the slow path themselves.
 
     Args:
         slow: what is done about a test.
+
+    Attributes:
+        pytest_runtest_call: measures the call.
+        pytest_runtest_teardown: measures teardown.
     """
 
-    def __init__(self, slow: SlowPath) -> None:
-        self._slow = slow
+    __slots__ = ("pytest_runtest_call", "pytest_runtest_teardown")
 
-    @pytest.hookimpl(wrapper=True, trylast=True)
-    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
-        """Measure the call."""
-        return (yield from self._slow.call(item))
-
-    @pytest.hookimpl(wrapper=True, trylast=True)
-    def pytest_runtest_teardown(
-        self, item: pytest.Item, nextitem: pytest.Item | None
-    ) -> Generator[None, object, object]:
-        """Measure teardown."""
-        return (yield from self._slow.tear_down(item, nextitem))
+    def __init__(self, slow: Phases) -> None:
+        self.pytest_runtest_call = slow.call
+        self.pytest_runtest_teardown = slow.tear_down
