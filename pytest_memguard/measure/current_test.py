@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
+from pytest_memguard.allocator.freed import NO_GENERATION
 from pytest_memguard.measure.region import empty_region
 from pytest_memguard.model.measurements import PhaseName
 
@@ -71,7 +72,11 @@ class PhaseState:
 
     def begin(self, base: int) -> None:
         """Begin at a level, in bytes; nothing is known of the phase yet."""
-        self.region.begin_again(base)
+        region = self.region  # as in `begin_again`, without a call: each test has three phases
+        region.levels[0] = region.highs[0] = region.top = region.resident = base
+        region.least_freed = region.most_freed = 0
+        region.reached = NO_GENERATION
+        region.is_blind = False
         self.slack = self.foreign = self.dropped = self.filled_before = self.filled = 0
         self.begun, self.ended = True, False
 

@@ -405,7 +405,8 @@ class Measurement:
     @property
     def lost(self) -> str:
         """Why resident memory is not known; empty if it is."""
-        return self._instruments.resident.lost
+        # a phase in which the mark was lost has called for what measures more
+        return "" if self.state.detail is None else self._instruments.resident.lost
 
     def rise(self, phase: PhaseName) -> int:
         """Bytes of resident memory a phase's peak lay above its start; 0 if it did not run."""

@@ -44,6 +44,7 @@ class PlainPhases:
     __slots__ = (
         "_collections",
         "_estimator",
+        "_file",
         "_instruments",
         "_mark",
         "_now",
@@ -67,7 +68,7 @@ class PlainPhases:
         self._mark = mark
         self._estimator = estimator
         # held here, not looked up: tests replace what they find in modules
-        self._usage, self._thread = mark.usage, mark.thread
+        self._usage, self._thread, self._file = mark.usage, mark.thread, mark.file
         self._now: Callable[[], float] = Clock.seconds
         self._resets = resets
 
@@ -92,7 +93,10 @@ class PlainPhases:
         if self._resets.poll(0) or self._resets.noticed:
             mark.start()
         self._reserve_free_chunks(name, requirements)
-        base = self._reset()
+        self._file.write(RESET_REQUEST)
+        base = self._usage(self._thread).ru_maxrss * KIB
+        if base <= mark.inherited_peak:
+            base = mark.below_inherited.level()
         ignored, tolerance, most, expensive = requirements.slack_limits[name]
         if (others is not None and base - others.level_after > ignored) or (
             name == "setup" and requirements.collects and self._is_garbage(base, requirements)
@@ -101,9 +105,8 @@ class PlainPhases:
         phase.begin(base)
         self._collections.begin(phase.region)
         slack = estimator.known(base, tolerance, expensive)
-        if slack < 0 or slack > most:
-            return False
-        if estimator.has_changed and name in requirements.thresholds:
+        has_filled = estimator.has_changed and name in requirements.thresholds
+        if slack < 0 or slack > most or has_filled:
             return False
         if others is not None:
             others.level_after = min(others.level_after, base)
@@ -165,7 +168,10 @@ class PlainPhases:
 
     def _end_test(self, requirements: Requirements) -> bool:
         """Reset the peak after a test, and note the level there; the heap has been trimmed."""
-        after = self._reset()
+        self._file.write(RESET_REQUEST)
+        after = self._usage(self._thread).ru_maxrss * KIB
+        if after <= self._mark.inherited_peak:
+            after = self._mark.below_inherited.level()
         if requirements.collects and self._is_garbage(after, requirements):
             return False
         self._state.after = self._instruments.base = after
@@ -182,13 +188,6 @@ class PlainPhases:
             return True
         instruments.clean_level = min(instruments.clean_level, level)
         return False
-
-    def _reset(self) -> int:
-        """Reset the mark, and return where it is now."""
-        mark = self._mark
-        mark.file.write(RESET_REQUEST)
-        base = self._usage(self._thread).ru_maxrss * KIB
-        return base if base > mark.inherited_peak else mark.below_inherited.level()
 
 
 def plain_phases(state: CurrentTest, instruments: Instruments) -> PlainPhases | None:

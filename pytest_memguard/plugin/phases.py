@@ -133,7 +133,8 @@ class Phases:
             measurement.detail_now()
             self._state.findings.extend(late)
             found = [*(found or ()), *late]
-        self.act(item, "call", found, failed=failed)
+        if found or self._state.setup_exceeds_limit:
+            self.act(item, "call", found, failed=failed)
 
     def do_children_matter(self, room: float) -> bool:
         """Whether children that have ended may have used up what a budget left over.
@@ -218,7 +219,8 @@ class Phases:
         measurement = self._tests.measured()
         if measurement is not None:
             found = self._end_teardown(item, measurement)
-            self.act(item, "teardown", found, failed=failed)
+            if found or self._state.setup_exceeds_limit:
+                self.act(item, "teardown", found, failed=failed)
 
     def _end_teardown(
         self, item: pytest.Item, measurement: Measurement
