@@ -13,7 +13,18 @@ _REQUIRED: Final = object()
 
 
 class Key:
-    """A field that has a key of its own in the stored object."""
+    """A field that has a key of its own in the stored object.
+
+    Attributes:
+        field: its name in the class.
+        name: its key.
+        form: how its value is stored, if not as it is.
+        missing: the value where the stored object lacks the key, if it may.
+        is_required: whether it may not.
+        sparse: whether the key is left out where the value is ``missing``.
+    """
+
+    __slots__ = ("field", "fields", "form", "is_required", "missing", "name", "sparse")
 
     def __init__(
         self,
@@ -35,26 +46,12 @@ class Key:
             sparse: whether the key is left out where the value is ``missing``.
         """
         self.fields = (field,)
-        self._field = field
-        self._name = name or field
-        self._form = form
-        self._missing = missing
-        self._sparse = sparse
-
-    def put(self, value: Any, data: Json) -> None:
-        """Write the field of a value into the stored object."""
-        found = getattr(value, self._field)
-        if self._sparse and found == self._missing:
-            return
-        data[self._name] = found if self._form is None else self._form.write(found)
-
-    def take(self, data: Json, fields: dict[str, Any]) -> None:
-        """Read the field from the stored object."""
-        if self._missing is not _REQUIRED and self._name not in data:
-            fields[self._field] = self._missing
-            return
-        found = data[self._name]
-        fields[self._field] = found if self._form is None else self._form.read(found)
+        self.field = field
+        self.name = name or field
+        self.form = form
+        self.missing = missing
+        self.is_required = missing is _REQUIRED
+        self.sparse = sparse
 
 
 class Inline:
@@ -152,8 +149,12 @@ class Codec(Generic[Value]):
         """Return a value as an object of JSON."""
         data: Json = {}
         for row in self._rows:
-            if row.__class__ is str:  # most rows: they take no call
+            if row.__class__ is str:  # most rows are texts or keys: those take no call
                 data[row] = getattr(value, row)
+            elif row.__class__ is Key:
+                found = getattr(value, row.field)
+                if not row.sparse or found != row.missing:
+                    data[row.name] = found if row.form is None else row.form.write(found)
             else:
                 row.put(value, data)
         return data
@@ -168,8 +169,13 @@ class Codec(Generic[Value]):
         for row in self._rows:
             if row.__class__ is str:
                 fields[row] = data[row]
-            else:
+            elif row.__class__ is not Key:
                 row.take(data, fields)
+            elif row.name in data or row.is_required:
+                found = data[row.name]
+                fields[row.field] = found if row.form is None else row.form.read(found)
+            else:
+                fields[row.field] = row.missing
         return self._cls(**fields)
 
 
