@@ -233,6 +233,10 @@ class Checks:
         """The check of a name, if it is one of them."""
         return next((check for check in self._checks if check.name == name), None)
 
+    def have_unused(self) -> bool:
+        """Whether settings of checks name something that no test that was planned has."""
+        return any(check.has_unused() for check in self._checks)
+
     def unused(self) -> list[Gap]:
         """What settings of checks name though no test that was planned has it."""
         return [gap for check in self._checks for gap in check.unused()]

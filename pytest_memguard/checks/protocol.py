@@ -234,6 +234,10 @@ class TestCheck:
         """Whether `complete` may add to a test without a plan that it does not report."""
         return type(self).complete is not TestCheck.complete
 
+    def has_unused(self) -> bool:
+        """Whether its settings name something that no test that was planned has."""
+        return False
+
     def unused(self) -> list[Gap]:
         """What its settings name though no test that was planned has it."""
         return []

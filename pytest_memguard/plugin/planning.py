@@ -133,12 +133,11 @@ def show_long_checks(config: pytest.Config, used: set[str]) -> None:
 
 def unused_settings(config: pytest.Config, checks: Checks) -> list[Gap]:
     """What settings name though no test has it, where every test was there."""
-    unused = checks.unused()
-    if not unused:
+    if not checks.have_unused():
         return []
     from pytest_memguard.plugin.baseline.scope import is_whole_suite
 
-    return unused if is_whole_suite(config) else []
+    return checks.unused() if is_whole_suite(config) else []
 
 
 def load_what_tests_need(used: set[str], plans: Sequence[TestPlan], settings: Settings) -> None:

@@ -100,6 +100,19 @@ def test_nearest_pattern(run, pytester):
     )
 
 
+def test_many_patterns(run, pytester):
+    """The nearest is looked for a few of many patterns, and for none where tests are chosen."""
+    globs = [f"test_it{number}.py = 10" for number in range(9)]
+    pytester.makeini("\n    ".join(["[pytest]\nmem_budgets =", *globs]))
+    source = "def test_it(): pass\ndef test_other(): pass"
+    lines = run(source).stdout.str().splitlines()
+    named = [line for line in lines if "of mem_budgets: it matches no test" in line]
+    assert len(named) == 9
+    assert sum("; the nearest that would is" in line for line in named) == 5
+    result = run(source, "-k", "other")
+    result.stdout.no_fnmatch_line("*matches no test*")
+
+
 def test_git_ignores_the_history(run, pytester):
     """The folder of the history has a .gitignore, which keeps what the user has written."""
     run("def test_it(): pass", "--mem-history")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 from pytest_memguard.checks.budget.marker import MARKER, budget_from_mark
@@ -17,6 +18,7 @@ from pytest_memguard.model.results import Gap
 from pytest_memguard.options.settings import Settings, default_budgets
 
 if TYPE_CHECKING:
+    from pytest_memguard.checks.globs import Patterns
     from pytest_memguard.checks.protocol import Limits
     from pytest_memguard.model.results import Outcome
 
@@ -27,6 +29,8 @@ _DEFAULT_KEY: Final = (RSS.name, "call", None)
 _BREACHES: Final = frozenset({"over-budget", "hard-limit"})
 _OPEN: Final = frozenset({"undecided", "not-measured"})
 """Rules for a budget of which it is not known whether it was kept."""
+_MOST_NEAREST: Final = 5
+"""For so many patterns that match no test the nearest that would is looked for."""
 _RULES: Final = {
     "over-budget",
     "hard-limit",
@@ -65,20 +69,18 @@ class BudgetCheck(TestCheck):
         self._hard = settings.hard
         self._default = {budget.key: budget for budget in default_budgets(settings)}
         self._default_plan = tuple(b for b in self._default.values() if b.limit) or None
-        self._patterns = [
-            (
-                pattern.glob,
-                _matcher(pattern.glob),
-                Budget(
-                    limit=pattern.limit,
-                    where=f"the pattern {pattern.glob!r} of {settings.where('budgets')}",
-                    warn=settings.warn,
-                    hard=settings.hard,
-                ),
+        self._of_patterns = [
+            Budget(
+                limit=pattern.limit,
+                where=f"the pattern {pattern.glob!r} of {settings.where('budgets')}",
+                warn=settings.warn,
+                hard=settings.hard,
             )
             for pattern in settings.budgets
         ]
-        self._matched: set[str] = set()
+        self._globs = [pattern.glob for pattern in settings.budgets]
+        self._patterns = _patterns(self._globs)
+        self._matched: set[int] = set()
         self._tests: list[str] = []
         self._marks: dict[int, tuple[Any, Budget | None]] = {}
 
@@ -99,10 +101,10 @@ class BudgetCheck(TestCheck):
         chosen = dict(self._default)
         if self._patterns:
             self._tests.append(test.nodeid)
-        for glob, matches, budget in self._patterns:
-            if matches(test.nodeid):
-                self._matched.add(glob)
-                chosen[_DEFAULT_KEY] = budget
+            covering = self._patterns.covering(test.nodeid)
+            self._matched.update(covering)
+            if covering:
+                chosen[_DEFAULT_KEY] = self._of_patterns[covering[-1]]
         marked: dict[tuple[str, str, str | None], Budget] = {}
         for marker in markers:
             marked_budget = self._from_marker(test, marker, problems)
@@ -170,19 +172,22 @@ class BudgetCheck(TestCheck):
         """No test without budgets."""
         return False
 
+    def has_unused(self) -> bool:
+        """Whether none of the tests planned so far fell under one of the patterns."""
+        return len(self._matched) < len(self._globs)
+
     def unused(self) -> list[Gap]:
         """The patterns that none of the tests planned so far fell under."""
-        unmatched = [glob for glob, _, _ in self._patterns if glob not in self._matched]
-        if not unmatched:
-            return []
-        from pytest_memguard.checks.budget.nearest import nearest_pattern
+        unmatched = [g for place, g in enumerate(self._globs) if place not in self._matched]
+        from pytest_memguard.checks.budget.nearest import nearest_patterns
 
+        nearest = nearest_patterns(unmatched[:_MOST_NEAREST], self._tests)
         return [
             Gap(
                 subject=f"the pattern {glob!r} of mem_budgets",
-                reason=f"it matches no test{nearest_pattern(glob, self._tests)}",
+                reason=f"it matches no test{end}",
             )
-            for glob in unmatched
+            for glob, end in zip_longest(unmatched, nearest, fillvalue="")
         ]
 
     def _from_marker(
@@ -208,7 +213,9 @@ class BudgetCheck(TestCheck):
         return budget
 
 
-def _matcher(glob: str) -> Callable[[str], bool]:
-    from pytest_memguard.checks.globs import matcher  # few suites have patterns
+def _patterns(globs: Sequence[str]) -> Patterns | None:
+    if not globs:
+        return None
+    from pytest_memguard.checks.globs import Patterns  # few suites have any
 
-    return matcher(glob)
+    return Patterns(globs)

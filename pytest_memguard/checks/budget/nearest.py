@@ -9,14 +9,20 @@ from typing import Final
 _LIKENESS: Final = 0.7
 
 
-def nearest_pattern(glob: str, tests: Iterable[str]) -> str:
-    """Return the end of a sentence with the nearest pattern that would match; may be empty.
+def nearest_patterns(globs: Iterable[str], tests: Iterable[str]) -> Iterator[str]:
+    """Yield the end of a sentence for each pattern that matches no test; it may be empty.
+
+    It has the nearest pattern that would match one.
 
     Args:
-        glob: the pattern that matches no test.
+        globs: the patterns.
         tests: the node ids of all tests.
     """
     known = dict.fromkeys(name for nodeid in tests for name in _names(nodeid))
+    return (_nearest(glob, known) for glob in globs)
+
+
+def _nearest(glob: str, known: Iterable[str]) -> str:
     text = glob.removeprefix("./").rstrip("/")
     below = [name for name in known if name.endswith((f"/{text}", f"::{text}"))]
     found = sorted(below, key=len) or get_close_matches(text, known, n=1, cutoff=_LIKENESS)

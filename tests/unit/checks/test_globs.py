@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_memguard.checks.globs import matcher
+from pytest_memguard.checks.globs import Patterns, matcher
 
 TEST = "tests/unit/test_a.py::TestA::test_x[big/1-[2]]"
 
@@ -60,3 +60,11 @@ def test_covers(glob, nodeid) -> None:
 def test_does_not_cover(glob, nodeid) -> None:
     """A pattern covers nothing that it matches only in part."""
     assert matcher(glob)(nodeid) is False
+
+
+@pytest.mark.parametrize(("glob", "nodeid"), COVERS + DOES_NOT_COVER)
+def test_one_of_many(glob, nodeid) -> None:
+    """Among others a pattern covers what it covers alone, in the order of all patterns."""
+    globs = ["other.py", glob, "**", f"{glob}/", "other/*"]
+    expected = [1, 2, 3] if matcher(glob)(nodeid) else [2]
+    assert Patterns(globs).covering(nodeid) == expected

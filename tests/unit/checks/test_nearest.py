@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_memguard.checks.budget.nearest import nearest_pattern
+from pytest_memguard.checks.budget.nearest import nearest_patterns
 
 TESTS = ["tests/unit/test_rows.py::TestLoad::test_all[a-1]", "tests/test_files.py::test_open"]
 
@@ -28,4 +28,4 @@ TESTS = ["tests/unit/test_rows.py::TestLoad::test_all[a-1]", "tests/test_files.p
 def test_nearest(glob, expected) -> None:
     """The nearest name that covers a test is suggested, if any is near."""
     end = "" if expected is None else f"; the nearest that would is {expected!r}"
-    assert end == nearest_pattern(glob, TESTS)
+    assert [end] == list(nearest_patterns([glob], TESTS))
