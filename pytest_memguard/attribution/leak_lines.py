@@ -347,7 +347,26 @@ def _named_frames(
     """Return the frames that may be named, without pytest's if there are others, and all."""
     frames = _of_call(stack)
     named = [frame for frame in frames if is_named(frame[1])]
-    return [frame for frame in named if not is_pytest(frame[1])] or named, frames
+    others = [frame for frame in named if not is_pytest(frame[1])]
+    return others or _called_test(named[:1], frames) or named, frames
+
+
+def _called_test(
+    named: Sequence[tuple[str, str, int]], frames: Sequence[tuple[str, str, int]]
+) -> list[tuple[str, str, int]]:
+    """Return the frame of a test function that the standard library has wrapped, if it is one.
+
+    A decorator of `unittest.mock` makes objects before there is a frame of the test's own.
+
+    Args:
+        named: the innermost frame of pytest, if there is one.
+        frames: all frames of the call, the innermost first.
+    """
+    for frame in named:
+        inner = frames[: frames.index(frame)]
+        if frame[0] == _CALLS_TEST and inner:
+            return [inner[-1]]
+    return []
 
 
 def _passing(named: Stack) -> int:
@@ -501,5 +520,7 @@ def _folders(*packages: str) -> tuple[str, ...]:
 
 
 _PYTEST: Final = _folders("_pytest", "pluggy")
+_CALLS_TEST: Final = "pytest_pyfunc_call"
+"""The function of pytest that calls the function of a test, and nothing else of its module."""
 _TRACKER: Final = _folders("memray")
 """Where the tracker runs in the calls: it sets the names of threads."""

@@ -326,6 +326,19 @@ def test_lines_of_pytest() -> None:
             (PYTEST, 3, "finish"),
             id="outside-the-call",
         ),
+        pytest.param(
+            [("make", STDLIB, 3), ("patched", STDLIB, 9), ("pytest_pyfunc_call", PYTEST, 5)],
+            (STDLIB, 9, "patched"),
+            id="decorator-of-a-test",
+        ),
+        pytest.param(
+            [("make", STDLIB, 3), ("finish", PYTEST, 9), ("pytest_pyfunc_call", PYTEST, 5)],
+            (PYTEST, 9, "finish"),
+            id="stdlib-called-by-pytest",
+        ),
+        pytest.param(
+            [("pytest_pyfunc_call", PYTEST, 5)], (PYTEST, 5, "pytest_pyfunc_call"), id="caller"
+        ),
         pytest.param([], ("<no Python frame>", 0, "native code"), id="no-frame"),
         pytest.param(
             [("call", OURS, 3)], ("<no Python frame>", 0, "native code"), id="ours-alone"
