@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -238,7 +238,8 @@ def with_main_line(
     """Return the blocks of a group, with its main line for those that may be reused.
 
     The interpreter keeps dicts, lists and tuples for reuse. Their memory was allocated where
-    the first object in it was made, which has nothing to do with the leak. What the test runner
+    the first object in it was made, which need have nothing to do with the leak, unless another
+    object of the group is from a line of the same function. What the test runner
     has made, such as the frames that a traceback keeps, stays where it is. So does everything
     beside frames: their functions have many lines, of which none is the main one.
 
@@ -277,6 +278,7 @@ def with_main_line(
     if not lines:
         return tuple(pieces[index] for index in sorted(heap.held))
     (main, _), *_ = lines.most_common(1)
+    functions = {(file, function) for file, _, function in lines}
     model = next(piece for piece in others if line_of_shared(piece.stack) == main)
     runners = made_by_runner(heap.held, marker, pieces) if not is_pytest(main[0]) else set()
 
@@ -286,13 +288,21 @@ def with_main_line(
             return _without_ours(piece)
         if index in kept:
             like = pieces[kept[index]]
-        elif index not in reused or (piece.stack and line_of_shared(piece.stack) in lines):
+        elif index not in reused or _is_from(piece, functions):
             return cast("Piece", piece)
         else:
             like = model
         return cast("Piece", replace(piece, stack=like.stack, native=like.native))
 
     return tuple(settled(index) for index in sorted(heap.held))
+
+
+def _is_from(piece: Any, functions: Collection[tuple[str, str]]) -> bool:
+    """Return whether a block was allocated in one of some functions, by file and name."""
+    if not piece.stack:
+        return False
+    file, _, function = line_of_shared(piece.stack)
+    return (file, function) in functions
 
 
 def _without_ours(piece: Piece) -> Piece:

@@ -182,6 +182,30 @@ def test_an_object_and_its_buffer(leaks, kind, fill):
     assert lines["make"] >= test["leak"]["blame"]["calls"]
 
 
+def test_tuples_of_a_lost_list(leaks):
+    """Tuples have the line that makes them, as the texts in them have theirs."""
+    source = """
+        import ctypes
+
+        LOSE = ctypes.pythonapi.Py_IncRef
+        LOSE.argtypes = [ctypes.py_object]
+        TEXT = " ".join(f"word-{n}" for n in range(8))
+
+        def test_lost():
+            rows = []
+            for word in TEXT.split(" "):
+                row = (word, word)
+                rows.append(row)
+            LOSE(rows)
+    """
+    (test,) = leaks(source, calls=300).values()
+    blame = test["leak"]["blame"]
+    lines = {line["line"]: line["count"] / blame["calls"] for line in blame["lines"]}
+    words, tuples = 10, 11  # as the file has them
+    assert lines[words] == pytest.approx(8, abs=1.5)
+    assert lines[tuples] == pytest.approx(8, abs=1.5)
+
+
 HANDED_ON = """
 import ctypes, itertools
 import numpy
