@@ -13,6 +13,7 @@ import gc
 import sys
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from functools import cached_property
 from typing import Any, Final
 from weakref import ReferenceType
 
@@ -199,7 +200,7 @@ class BlockMarker(SurvivingMemory):
             indexes = map(self._index, map(id, referents(part)))
             found += [(index, False) for index in indexes if index is not None]
             found += [(index, True) for index in self.buffers(part)]
-            found += [(index, False) for index in self._plain_objects(part)]
+            found += [(index, False) for index in self._unreported_objects(part)]
         if issubclass(type(held), type):  # a class does not report its names
             found += self._in_own_memory(held)
         if is_thread_local(held):  # nor a local the functions that clear up after it
@@ -249,11 +250,12 @@ class BlockMarker(SurvivingMemory):
             return self._words(address + WORD, WORD * sum(self._read(address, 1)))
         return self._words(address, self._ends[index] - address)
 
-    def _plain_objects(self, held: Any) -> list[int]:
-        """Return the indices of untracked objects in an object's own memory.
+    def _unreported_objects(self, held: Any) -> list[int]:
+        """Return the indices of objects in an object's own memory that it does not report.
 
         Types written in C need not report those to the garbage collector: `io.BytesIO` does not
-        report its bytes, for example.
+        report its bytes, for example, nor `io.StringIO` the list of what was written to it.
+        What other objects report may be theirs alone.
         """
         words = self._words(id(held), raw.basic_size(type(held)))
         found = {word: self._index(word) for word in words}
@@ -261,10 +263,23 @@ class BlockMarker(SurvivingMemory):
             index
             for word, index in found.items()
             if index is not None
-            and self._starts[index] == word
-            and index not in self._tracked
-            and self.is_object(index)
+            and (
+                self._is_unreported(index, word)
+                if index in self._tracked
+                else self._starts[index] == word and self.is_object(index)
+            )
         ]
+
+    def _is_unreported(self, index: int, address: int) -> bool:
+        """Return whether a tracked object is at an address, and no new object reports it."""
+        held = self._tracked[index]
+        is_weak = issubclass(type(held), ReferenceType)  # in a list of what they refer to
+        return id(held) == address and not is_weak and address not in self._reported
+
+    @cached_property
+    def _reported(self) -> frozenset[int]:
+        """The ids of all objects that new ones refer to, as the collector reports it."""
+        return frozenset(map(id, raw.referents(*self._tracked.values())))
 
     def _roots(self, holder: Any) -> list[tuple[int, bool]]:
         own = self._index(id(holder))

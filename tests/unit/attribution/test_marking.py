@@ -28,6 +28,11 @@ HOLDERS = {
         "H.append(weakref.ref(KEY, lambda _, kept=[n + 1000]: kept))",
         ">=4",
     ),
+    "texts-of-streams": (
+        "H = []",
+        "H.append(io.StringIO()); H[-1].write(f'text {n}')",
+        ">=4" if sys.version_info < (3, 12) else ">=2",
+    ),
     "lru-cache": (
         "@functools.lru_cache(None)\ndef H(s): return [s]",
         "H(f'text {n}')",
