@@ -68,7 +68,11 @@ def kept_by_c(
     last = max((pieces[index].part for index in held), default=0)
     sample = {index for index in held if 0 < pieces[index].part < last}
     # the interpreter itself refers to frames
-    objects = [one for one in marker.objects(sorted(sample)) if type(one) is not FrameType]
+    objects = [
+        one
+        for one in marker.objects(sorted(sample))
+        if type(one) is not FrameType and not marker.goes_with_another(one)
+    ]
     if not objects or len(held) > _MOST_BLOCKS or has_threads(map(type, objects)):
         return None
     counts = _unreported(objects, containers, marker, new_objects)

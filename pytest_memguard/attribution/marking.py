@@ -22,6 +22,7 @@ from pytest_memguard.attribution.pieces import HEAD, WORD, Piece
 from pytest_memguard.attribution.references import reference_counts, referents
 from pytest_memguard.attribution.surviving_memory import SurvivingMemory
 from pytest_memguard.attribution.thread_locals import is_thread_local, stand_ins
+from pytest_memguard.attribution.weak_of_c_code import weak_of_c_code
 
 _VALUES_IN_DICT: Final = 5 * WORD
 """Offset of a dict's pointer to its values, if another object has its keys."""
@@ -48,11 +49,12 @@ class BlockMarker(SurvivingMemory):
     def __init__(
         self,
         pieces: Sequence[Piece],
-        new: Iterable[Any],
+        new: Sequence[Any],
         read: Callable[[int, int], bytes],
     ) -> None:
         super().__init__(pieces, new, read)
         self._below: dict[tuple[int, bool], list[tuple[int, bool]]] = {}
+        self._weak = weak_of_c_code(new, self.own)
 
     def held_by(self, holder: Any, *, within_lines: bool = False) -> set[int]:
         """Return the indices of the blocks that an object holds, also through new ones.
@@ -72,6 +74,13 @@ class BlockMarker(SurvivingMemory):
     def below(self, index: int) -> set[int]:
         """Return the indices of the blocks that a block refers to directly."""
         return {other for other, _ in self._next(index, buffer=False)}
+
+    def goes_with_another(self, held: Any) -> bool:
+        """Return whether C code alone refers to an object, until what that refers to goes."""
+        if not issubclass(type(held), ReferenceType):
+            return False
+        weak = self._weak.get(id(ReferenceType.__call__(held)), ())
+        return any(one is held for one in weak)
 
     def unreported(
         self, indices: set[int], ids: Collection[int]
@@ -206,7 +215,8 @@ class BlockMarker(SurvivingMemory):
         if is_thread_local(held):  # nor a local the functions that clear up after it
             found += self._in_own_memory(held)
             found += [(index, False) for index in self.indices_of(map(id, stand_ins(held)))]
-        return found
+        weak = self._weak.get(id(held), ())
+        return found + [(index, False) for index in self.indices_of(map(id, weak))]
 
     def _in_own_memory(self, held: Any) -> list[tuple[int, bool]]:
         """Return what the words of an object's own memory point to."""

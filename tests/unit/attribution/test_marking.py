@@ -28,6 +28,12 @@ HOLDERS = {
         "H.append(weakref.ref(KEY, lambda _, kept=[n + 1000]: kept))",
         ">=4",
     ),
+    "weak-of-c-code": (
+        "H = []\nclass Key: pass\n"
+        "def keep(held): ctypes.pythonapi.Py_IncRef(ctypes.py_object(held))",
+        "H.append(Key()); keep(weakref.ref(H[-1], lambda _, kept=[n + 1000]: kept))",
+        ">=6",
+    ),
     "texts-of-streams": (
         "H = []",
         "H.append(io.StringIO()); H[-1].write(f'text {n}')",
