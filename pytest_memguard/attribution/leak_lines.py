@@ -364,7 +364,7 @@ def _called_test(
     """
     for frame in named:
         inner = frames[: frames.index(frame)]
-        if frame[0] == _CALLS_TEST and inner:
+        if calls_test(frame[0]) and inner:
             return [inner[-1]]
     return []
 
@@ -500,9 +500,21 @@ _OURS: Final = f"{Path(__file__).parent.parent}{os.sep}"
 
 def is_named(file: str) -> bool:
     """Return whether lines of this file are named, and not the lines that call them."""
+    if is_example(file):
+        return True
     if file.startswith(("<", _OURS, *_TRACKER)):
         return False  # frozen modules and generated code: who called it says more
     return not file.startswith(_STDLIB) or f"{os.sep}site-packages{os.sep}" in file
+
+
+def is_example(file: str) -> bool:
+    """Return whether a file is an example of a doctest, which is the code of a test."""
+    return file.startswith(_EXAMPLE)
+
+
+def calls_test(function: str) -> bool:
+    """Return whether a function of pytest calls the function of a test, and nothing else."""
+    return function == _CALLS_TEST
 
 
 def is_pytest(file: str) -> bool:
@@ -522,5 +534,7 @@ def _folders(*packages: str) -> tuple[str, ...]:
 _PYTEST: Final = _folders("_pytest", "pluggy")
 _CALLS_TEST: Final = "pytest_pyfunc_call"
 """The function of pytest that calls the function of a test, and nothing else of its module."""
+_EXAMPLE: Final = "<doctest "
+"""How the names begin that `doctest` gives the code of its examples."""
 _TRACKER: Final = _folders("memray")
 """Where the tracker runs in the calls: it sets the names of threads."""

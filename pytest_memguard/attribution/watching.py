@@ -14,7 +14,14 @@ from types import FrameType
 from typing import Any, Final, Protocol
 
 from pytest_memguard.attribution.forwarders import forwarding_lines
-from pytest_memguard.attribution.leak_lines import Line, is_named, is_our_file, is_pytest
+from pytest_memguard.attribution.leak_lines import (
+    Line,
+    calls_test,
+    is_example,
+    is_named,
+    is_our_file,
+    is_pytest,
+)
 from pytest_memguard.model.leaks import LeakLine, Signal
 
 _MOST_READINGS: Final = 50_000
@@ -35,6 +42,9 @@ class Gauge(Protocol):
 
     def left(self) -> Counter[Line]:
         """Return how much each line has left behind."""
+
+    def forget(self, line: Line) -> None:
+        """Attribute to no line what was attributed to this one."""
 
 
 class Marks:
@@ -63,6 +73,10 @@ class Marks:
         makers = (self._makers.get(mark) for mark in self._known)
         return Counter(line for line in makers if line is not None)
 
+    def forget(self, line: Line) -> None:
+        """Attribute to no line what this one made."""
+        self._makers = {mark: maker for mark, maker in self._makers.items() if maker != line}
+
 
 class Fill:
     """A gauge of something that has a length.
@@ -89,6 +103,10 @@ class Fill:
     def left(self) -> Counter[Line]:
         """Return by how much each line made it grow."""
         return +self._left
+
+    def forget(self, line: Line) -> None:
+        """Attribute to no line what this one has added."""
+        del self._left[line]
 
 
 class Level(Fill):
@@ -165,8 +183,9 @@ def _children() -> Callable[[], set[str]] | None:
 class Watch:
     """Reads gauges before and after every line of the code under test.
 
-    What happens in the standard library belongs to the line that called it, and what happens in
-    pytest to no line. Only lines of this thread are traced.
+    What happens in the standard library belongs to the line that called it. What happens in
+    pytest belongs to no line, nor does what happens in `doctest` if pytest has called it: a
+    plugin may wrap that in a function of its own. Only lines of this thread are traced.
 
     Args:
         gauges: the gauges to read.
@@ -177,6 +196,7 @@ class Watch:
         self._line: Line | None = None
         self._followed: dict[str, bool] = {}
         self._passing: dict[str, frozenset[int]] = {}
+        self._of_runner: set[Line] = set()
         self._readings = 0
 
     @property
@@ -214,6 +234,8 @@ class Watch:
             followed = self._followed[file] = is_named(file) and not is_pytest(file)
         if not followed:
             return None
+        if is_example(file):
+            self._leave_out_runner(frame.f_back)
         if frame.f_code.co_flags & CO_VARARGS and file not in self._passing:
             self._go_on(self._line)
             self._passing[file] = forwarding_lines(file)
@@ -233,7 +255,8 @@ class Watch:
     def _line_in(self, frame: FrameType) -> Line | None:
         """Return the line that runs, or the one that called it if it only passes a call on."""
         passes = self._passes_on(frame)
-        return (self._caller(frame.f_back) if passes else None) or _line(frame)
+        line = (self._caller(frame.f_back) if passes else None) or _line(frame)
+        return None if line in self._of_runner else line
 
     def _caller(self, frame: FrameType | None) -> Line | None:
         """Return the line that continues after one has returned; ``None`` if it is pytest's."""
@@ -242,9 +265,30 @@ class Watch:
             if is_our_file(file) or is_pytest(file):
                 return None
             if is_named(file) and not self._passes_on(frame):
-                return _line(frame)
+                line = _line(frame)
+                return None if line in self._of_runner else line
             frame = frame.f_back
         return None
+
+    def _leave_out_runner(self, frame: FrameType | None) -> None:
+        """Leave out the lines that led from pytest to an example, unless a test's function has.
+
+        Args:
+            frame: what has called the example.
+        """
+        lines: list[Line] = []
+        while frame is not None and not is_pytest(frame.f_code.co_filename):
+            lines.append(_line(frame))
+            frame = frame.f_back
+        if frame is None or calls_test(frame.f_code.co_name):
+            return
+        new = set(lines) - self._of_runner
+        if new:
+            self._go_on(None)
+        for line in new:
+            self._of_runner.add(line)
+            for gauge in self._gauges:
+                gauge.forget(line)
 
     def _passes_on(self, frame: FrameType) -> bool:
         return frame.f_lineno in self._passing.get(frame.f_code.co_filename, ())

@@ -253,6 +253,44 @@ def test_doctests(pytester, run, written):
     result.assert_outcomes(passed=2, failed=1)
 
 
+def test_doctests_in_a_wrapper_of_their_runner(pytester, run, written):
+    """A plugin may wrap what runs doctests: each leak has the line of its own example."""
+    pytester.makeconftest(
+        """
+        from doctest import DocTestRunner
+
+        ORIGINAL = DocTestRunner.run
+
+        def run(*args, **kwargs):
+            return ORIGINAL(*args, **kwargs)
+
+        DocTestRunner.run = run
+        """
+    )
+    pytester.makepyfile(
+        inmodule='''
+        import os
+
+        def opens():
+            """
+            >>> file = os.open(os.devnull, os.O_RDONLY)
+            """
+
+        def duplicates():
+            """
+            >>> file = os.dup(0)
+            """
+        '''
+    )
+    run(None, "--doctest-modules", "--mem-leak-check", JSON, "inmodule.py")
+    found = [test["leak"]["blame"] for test in written().values()]
+    assert {line["file"] for blame in found for line in blame["lines"]} == {
+        "<doctest inmodule.duplicates[0]>",
+        "<doctest inmodule.opens[0]>",
+    }
+    assert len({blame["fingerprint"] for blame in found}) == 2
+
+
 def test_subtests_are_told_once(run):
     """The reports of subtests are those of the one run."""
     result = run(SUBTESTS, "--mem-leak-check", "-v", "-k", "clean", "-rA")

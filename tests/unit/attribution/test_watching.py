@@ -6,6 +6,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable
+from doctest import DocTestParser, DocTestRunner
 from functools import partial
 from inspect import currentframe
 from pathlib import Path
@@ -77,6 +78,30 @@ def test_who_calls_a_wrapper() -> None:
         wrapper(wrapper, kept.append, unused)
 
     assert watched(Fill("kept", lambda: len(kept)), call) == {2: CALLS, 3: CALLS}
+
+
+@pytest.mark.parametrize(("caller", "of_wrapper"), [("runtest", 0), ("pytest_pyfunc_call", 1)])
+def test_who_runs_doctests(caller: str, of_wrapper: int) -> None:
+    """What `doctest` does is no wrapper's if pytest has called it, but that of a test is."""
+    runner = DocTestRunner(verbose=False)
+    example = DocTestParser().get_doctest(">>> kept.append(1)", {"kept": []}, "it", None, 0)
+
+    def wrapper() -> None:
+        runner.run(example, clear_globs=False)
+
+    names: dict[str, Callable[..., None]] = {}
+    source = f"def {caller}(call):\n    call()\n"
+    exec(compile(source, pytest.Item.__init__.__code__.co_filename, "exec"), names)  # noqa: S102
+    gauges = [
+        Fill("runs", lambda: runner.tries),
+        Fill("kept", lambda: len(example.globs["kept"])),
+    ]
+    watch = Watch(gauges)
+    for _ in range(CALLS):
+        watch.during(partial(names[caller], wrapper))
+    runs, kept = (gauge.left() for gauge in gauges)
+    assert sum(runs.values()) == of_wrapper * CALLS
+    assert kept == {("<doctest it[0]>", 1, "<module>"): CALLS}
 
 
 def test_who_calls_the_standard_library() -> None:
