@@ -29,6 +29,7 @@ from pytest_memguard.model.leaks import (
     Verdict,
 )
 from pytest_memguard.probes.signal_readers import heap_used
+from pytest_memguard.probes.thread_cache import thread_cache
 from pytest_memguard.recording.diagnosis import named
 from pytest_memguard.recording.part import Part
 from pytest_memguard.recording.shares import name_of, part_of
@@ -132,7 +133,8 @@ def _table_growth(cause: Cause) -> float:
 def _gauge_of(signal: Signal) -> Gauge | None:
     if signal != "C heap":
         return gauge_of(signal)
-    used = heap_used()
+    cache = thread_cache()  # what a line takes from it counted as in use before
+    used = heap_used(cache.size if cache is not None else int)
     return None if used is None else Level(signal, used)
 
 
