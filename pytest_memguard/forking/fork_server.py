@@ -29,13 +29,13 @@ class ForkServer:
     Args:
         function: called with a request, in a child for each; returns something that JSON can
             represent.
-        prepare: called once in the server, before it answers the first request.
+        prepare: called in the server with each request, before its child is forked.
     """
 
     def __init__(
         self,
         function: Callable[[Any], Any],
-        prepare: Callable[[], object] | None = None,
+        prepare: Callable[[Any], object] | None = None,
     ) -> None:
         requests, self._requests = os.pipe()
         self._answers, answers = os.pipe()
@@ -115,7 +115,7 @@ class ForkServer:
 
 def _serve(
     function: Callable[[Any], Any],
-    prepare: Callable[[], object] | None,
+    prepare: Callable[[Any], object] | None,
     requests: int,
     answers: int,
 ) -> NoReturn:
@@ -127,9 +127,8 @@ def _serve(
             for asked in filter(None, map(_parsed, iter(lines.readline, ""))):
                 if asked == _END:
                     break
-                if prepare is not None:  # most servers are never asked
-                    prepare()
-                    prepare = None
+                if prepare is not None:
+                    prepare(asked["request"])
                 call = functools.partial(function, asked["request"])
                 result = run_in_fork(call, asked["timeout"], requests)
                 write_message(answers, [result.value, result.problem, asked["number"]])

@@ -351,3 +351,25 @@ def test_what_was_not_measured_together(run, pytester):
     run(once, "--mem-accept=*all", "-k", "all")
     again = run(once, "--mem-compare", "-k", "all")
     again.stdout.fnmatch_lines(["compared with *: 1 as before"])
+
+
+def test_modules_are_loaded_once(run, pytester):
+    """What earlier tests have imported is loaded once for all that are measured again."""
+    pytester.makepyfile(lazy="with open('loads.txt', 'a') as file: file.write('x')")
+    pytester.makepyfile(rows="def rows():\n    return bytearray(1 << 20)\n")
+    tests = """
+        import pytest
+        import rows
+
+        def test_first():
+            import lazy
+
+        @pytest.mark.parametrize("number", range(3))
+        def test_rows(number):
+            assert rows.rows()
+    """
+    run(tests, "--mem-save").assert_outcomes(passed=4)
+    (pytester.path / "loads.txt").unlink()
+    pytester.makepyfile(rows="def rows():\n    return bytearray(6 << 20)\n")
+    run(tests, "--mem-compare").assert_outcomes(passed=1, failed=3)
+    assert (pytester.path / "loads.txt").read_text(encoding="utf-8") == "xx"

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import importlib
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from pytest_memguard.allocator.free_lists import freeze
 from pytest_memguard.codecs.measurement_codecs import FILLS_CODEC, SITE_CODEC
@@ -22,25 +21,27 @@ if TYPE_CHECKING:
     from pytest_memguard.plugin.fresh.rerun import Rerun
 
 
-def make_ready(rerun: Rerun) -> None:
-    """In the process that forks these children: leave little of the heap for them to traverse.
+def make_ready(rerun: Rerun, loaded: Iterable[str], *, is_first: bool) -> None:
+    """In the process that forks these children: do what each of them would do.
+
+    Modules are loaded here, so that a hundred children need not load them; and little of the
+    heap is left for them to traverse.
 
     Args:
         rerun: runs tests there.
+        loaded: modules that are loaded in the process that asks.
+        is_first: whether this is the first question.
     """
-    # what a failure here loads would be loaded in each child
-    from pytest_memguard.report import changes, failure  # noqa: F401
-
-    gc.collect()
-    freeze()
-    rerun.take_slack()
+    if load(loaded) or is_first:
+        gc.collect()
+        freeze()
+        rerun.take_slack()
 
 
 def answer(
     rerun: Rerun,
     item: pytest.Item,
     *,
-    loaded: Iterable[str],
     metric: str = RSS.name,
     enough: int | None = None,
     explained: Sequence[Sequence[int]] = (),
@@ -54,7 +55,6 @@ def answer(
     Args:
         rerun: runs it.
         item: the test.
-        loaded: modules that are loaded in the process that asks.
         metric: what is measured beside resident memory.
         enough: bytes of a peak up to which one call will do; ``None`` for two in any case.
         explained: other peaks for which it will do, each as the least and the most bytes.
@@ -64,7 +64,6 @@ def answer(
         traced_call: the call whose lines are wanted; 0 for the peaks of both.
     """
     detach(item.config)
-    load(loaded)
     if traced_call:
         return list(map(SITE_CODEC.write, rerun.lines(item, traced_call)))
     if names_fills:
@@ -94,12 +93,26 @@ def answer(
     }
 
 
-def load(names: Iterable[str]) -> None:
-    """Import modules that another process has; those that are made otherwise stay away."""
-    for name in names:
-        if name not in sys.modules:
-            with contextlib.suppress(Exception):
-                importlib.import_module(name)
+def load(names: Iterable[str]) -> bool:
+    """Import modules that another process has; those that are made otherwise stay away.
+
+    Args:
+        names: of the modules.
+
+    Returns:
+        Whether there were any that this process did not have.
+    """
+    missing = [name for name in names if name not in sys.modules and name not in _NOT_MODULES]
+    for name in missing:
+        try:
+            importlib.import_module(name)
+        except (Exception, SystemExit):  # noqa: BLE001  whatever its code raises
+            _NOT_MODULES.add(name)
+    return bool(missing)
+
+
+_NOT_MODULES: Final[set[str]] = set()
+"""Names that could not be imported: they are not tried before each question."""
 
 
 def _fills_of(call: Callable[[], object]) -> Any:

@@ -52,6 +52,7 @@ class FreshProcess:
         self._prepare = prepare
         self._items: Mapping[str, pytest.Item] = {}
         self._server: ForkServer | None = None
+        self._is_prepared = False
         self._code: CodePages | None = None
         self._owner = 0
         share = settings.confirm_share
@@ -147,13 +148,14 @@ class FreshProcess:
         """Note what another process has spent on second measurements of this run."""
         self._time.note(seconds)
 
-    def _make_ready(self) -> None:
-        """In the process, before the first question: do once what every child would do."""
-        if self._prepare is not None:
+    def _make_ready(self, request: dict[str, Any]) -> None:
+        """In the process, before each question: do once what every child would do."""
+        is_first, self._is_prepared = not self._is_prepared, True
+        if is_first and self._prepare is not None:
             self._prepare()
         from pytest_memguard.plugin.fresh.fresh_calls import make_ready
 
-        make_ready(self._rerun())
+        make_ready(self._rerun(), request.pop("loaded"), is_first=is_first)
 
     def _answer(self, request: dict[str, Any]) -> Any:
         """In a child of its own: run the test."""

@@ -29,9 +29,11 @@ HOLDERS = {
         ">=4",
     ),
     "weak-of-c-code": (
-        "H = []\nclass Key: pass\n"
-        "def keep(held): ctypes.pythonapi.Py_IncRef(ctypes.py_object(held))",
-        "H.append(Key()); keep(weakref.ref(H[-1], lambda _, kept=[n + 1000]: kept))",
+        "H = []\nclass Key: pass\nkeep = ctypes.pythonapi.Py_IncRef",
+        (
+            "H.append(Key()); "
+            "keep(ctypes.py_object(weakref.ref(H[-1], lambda _, kept=[n + 1000]: kept)))"
+        ),
         ">=6",
     ),
     "texts-of-streams": (
